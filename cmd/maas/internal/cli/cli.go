@@ -187,7 +187,10 @@ func (c configCheckCmd) Run(io stdio) error {
 
 // tryCmd is `maas try`.
 type tryCmd struct {
-	Machines int  `default:"3" help:"Number of machines to boot."`
+	Machines int  `default:"3" help:"Number of machines to boot, up to 10,000."`
+	BMCs     int  `name:"bmcs" help:"Number of BMCs, at least one for each machine. Behind each further one is a network card that starts from its own flash."`
+	Racks    int  `help:"Number of rack controllers. Default: 1."`
+	VLANs    int  `name:"vlans" help:"Number of networks, up to 32. Default: as many as the machines need."`
 	Keep     bool `help:"Keep everything running afterwards, for exploration, and print the address of the page."`
 	Open     bool `help:"Open the page in a browser at once, and keep everything running."`
 	JSON     bool `name:"json" help:"Print a summary as JSON instead of a timeline: times by stage, failures, processor time and memory."`
@@ -195,8 +198,7 @@ type tryCmd struct {
 
 // Run runs the command.
 func (c tryCmd) Run(ctx context.Context, io stdio) error {
-	if c.Machines < 1 || c.Machines > 500 {
-		return errors.New("--machines goes from 1 to 500")
-	}
-	return try.Run(ctx, try.Config{Machines: c.Machines, Keep: c.Keep || c.Open, Open: c.Open, Out: io.out, JSON: c.JSON})
+	return try.Run(ctx, try.Config{
+		Machines: c.Machines, BMCs: c.BMCs, Racks: c.Racks, VLANs: c.VLANs, Keep: c.Keep || c.Open, Open: c.Open, Out: io.out, JSON: c.JSON,
+	})
 }

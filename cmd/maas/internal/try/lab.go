@@ -7,21 +7,15 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"math/rand/v2"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
-	"sync"
-	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 	"github.com/gomaas/maas/cmd/maas/internal/daemon"
-	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/cmd/maas/region"
-	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power/kinds"
 	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/pxe"
@@ -29,117 +23,109 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// The simulated network.
-var (
-	network    = netip.MustParsePrefix("172.30.0.0/20")
-	rackAddr   = netip.MustParseAddr("172.30.0.1")
-	rackHTTP   = 5248
-	regionPort = "127.0.0.1:0"
-)
-
-// lab is a site whose only network is simulated.
+// lab is a site whose networks are simulated.
 type lab struct {
-	dir      string
-	segment  *boottest.Segment
-	region   *region.Region
-	rack     *rack.Rack
-	client   client.Client
-	dns, api string // loopback addresses, for looking around
-	bmcs     []*powersim.BMC
-	machines []*boottest.Machine
-	stop     func() error
-	sums     func() (map[string]string, error) // of the images, computed once
+	dir             string
+	log             *slog.Logger
+	region          *region.Region
+	stopRegion      func() error
+	api             string // loopback address of the region, for looking around
+	client          client.Client
+	vlans           []*vlan
+	racks           []*station
+	bmcs            []*powersim.BMC
+	machines        []*boottest.Machine
+	images, loaders fs.FS
+	kernel, initrd  *boottest.Content // what machines should run
 }
 
-// newLab starts region and rack. Simulated files stand for loaders, kernel and initrd; the
-// simulated machines load them but never run them.
-func newLab(ctx context.Context, dir string, log *slog.Logger) (*lab, error) {
-	images, loaders, err := simulatedFiles(dir)
-	if err != nil {
+// newLab starts a region and racks. Networks are dealt to the racks in turn.
+func newLab(ctx context.Context, dir string, cfg Config, log *slog.Logger) (l *lab, err error) {
+	l = &lab{dir: dir, log: log}
+	if err := l.simulatedFiles(); err != nil {
 		return nil, err
 	}
-	l := &lab{
-		dir: dir, segment: boottest.NewSegment(network), sums: sync.OnceValues(func() (map[string]string, error) { return imageSums(dir) }),
+	for i := range cfg.Racks {
+		l.racks = append(l.racks, &station{name: fmt.Sprint("rack-", i+1)})
 	}
-	if l.region, err = region.Open(ctx, region.Config{Dir: dir, Kinds: kinds.All(), Files: map[string]fs.FS{".": images}, OpenPage: true, Log: log}); err != nil {
+	for i := range cfg.VLANs {
+		v := newVLAN(i)
+		l.vlans = append(l.vlans, v)
+		r := l.racks[i%len(l.racks)]
+		r.vlans = append(r.vlans, v)
+	}
+	if l.region, err = region.Open(ctx, region.Config{Dir: dir, Kinds: kinds.All(), Files: map[string]fs.FS{".": l.images}, OpenPage: true, Log: log}); err != nil {
 		return nil, err
 	}
-	if err := l.bootstrap(ctx); err != nil {
-		return nil, errors.Join(err, l.region.Close())
-	}
-	l.rack, err = rack.New(rack.Config{
-		Dir: filepath.Join(dir, "rack"), Dial: l.region.Dial(rackName), Files: images, Loaders: loaders,
-		HTTPPort: rackHTTP, Power: power.Config{Registry: kinds.All(), Poll: 50 * time.Millisecond}, Log: log,
-	})
-	if err != nil {
-		return nil, errors.Join(err, l.region.Close())
-	}
-	if err := l.start(ctx); err != nil {
-		return nil, errors.Join(err, l.rack.Close(), l.region.Close())
+	// After an interrupt there is still something to end.
+	if err := errors.Join(l.bootstrap(ctx), l.start(context.WithoutCancel(ctx))); err != nil {
+		return nil, errors.Join(err, l.close())
 	}
 	return l, nil
 }
 
-const rackName = "rack"
-
+// bootstrap describes the networks to the region: each is a fabric of its own, with DHCP by its
+// rack.
 func (l *lab) bootstrap(ctx context.Context) error {
 	inv := l.region.Inventory()
-	_, err := inv.Bootstrap(ctx, inventory.Bootstrap{
-		Rack: rackName, Link: l.segment.Link, Address: netip.PrefixFrom(rackAddr, network.Bits()),
-	})
-	if err != nil {
-		return err
+	for i, v := range l.vlans {
+		if i > 0 { // the first one is in the default fabric
+			if err := addFabric(ctx, inv, v); err != nil {
+				return err
+			}
+		}
+		first, last := v.dynamic()
+		_, err := inv.Bootstrap(ctx, inventory.Bootstrap{
+			Rack: l.racks[i%len(l.racks)].name, Link: v.segment.Link, Address: v.address(), DynamicFirst: first, DynamicLast: last,
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return inv.Profiles.SetDefault(ctx, &pxe.Profile{
 		Name: "demonstration", Kernel: kernelName, Initrd: []string{initrdName}, Cmdline: "console=ttyS0 quiet maas.done={done}",
 	})
 }
 
-// start opens the sockets and serves on them until stop is called.
-func (l *lab) start(ctx context.Context) error {
-	rackSockets, err := l.rackSockets()
+func addFabric(ctx context.Context, inv *inventory.Inventory, v *vlan) error {
+	fabric, err := inv.Fabrics.Create(ctx, ipam.Fabric{Name: "fabric-" + v.segment.Link})
 	if err != nil {
 		return err
 	}
-	regionSockets, err := l.regionSockets(ctx)
+	untagged, err := inv.DefaultVLAN(ctx, fabric.ID)
 	if err != nil {
-		return errors.Join(err, rackSockets.Close())
+		return err
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // after an interrupt there is still something to end
-	rackCtx, stopRack := context.WithCancel(ctx)
-	rackDone, regionDone := make(chan error, 1), make(chan error, 1)
-	go func() { regionDone <- l.region.Serve(ctx, regionSockets) }()
-	go func() { rackDone <- l.rack.Serve(rackCtx, rackSockets) }()
-	l.stop = func() error {
-		stopRack()
-		err := <-rackDone
+	_, err = inv.Subnets.Create(ctx, ipam.Subnet{Prefix: v.segment.Prefix(), VLANID: untagged.ID})
+	return err
+}
+
+// start has the region and the racks serve until close.
+func (l *lab) start(ctx context.Context) error {
+	sockets, err := l.regionSockets(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- l.region.Serve(ctx, sockets) }()
+	l.stopRegion = func() error {
 		cancel()
-		return errors.Join(err, <-regionDone)
+		return <-ended
+	}
+	for _, r := range l.racks {
+		if err := l.newStation(r); err != nil {
+			return err
+		}
+		if err := r.start(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// rackSockets are ports of the simulated host, and the DNS server on loopback too.
-func (l *lab) rackSockets() (s rack.Sockets, err error) {
-	node := l.segment.Server(rackAddr)
-	dhcp, err1 := node.DHCP()
-	tftp, err2 := node.ListenPacket("udp", ":69")
-	dns, err3 := node.ListenPacket("udp", ":53")
-	http, err4 := node.Listen("tcp", fmt.Sprintf(":%d", rackHTTP))
-	proxy, err5 := node.Listen("tcp", ":8000")
-	loopback, err6 := net.ListenPacket("udp", regionPort)
-	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
-		return s, err
-	}
-	l.dns = loopback.LocalAddr().String()
-	return rack.Sockets{
-		DHCP: dhcp, TFTP: []net.PacketConn{tftp}, HTTP: []net.Listener{http}, DNSPacket: []net.PacketConn{dns, loopback},
-		Proxy: []net.Listener{proxy},
-	}, nil
-}
-
 func (l *lab) regionSockets(ctx context.Context) (s region.Sockets, err error) {
-	api, err := net.Listen("tcp", regionPort)
+	api, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return s, err
 	}
@@ -152,7 +138,7 @@ func (l *lab) regionSockets(ctx context.Context) (s region.Sockets, err error) {
 	return s, nil
 }
 
-// close switches the machines off and ends everything.
+// close switches the machines off and ends everything that was started.
 func (l *lab) close() error {
 	for _, m := range l.machines {
 		m.PowerOff()
@@ -161,7 +147,40 @@ func (l *lab) close() error {
 	for _, b := range l.bmcs {
 		errs = append(errs, b.Close())
 	}
-	return errors.Join(append(errs, l.stop(), l.rack.Close(), l.region.Close())...)
+	for _, r := range l.racks {
+		if r.stop != nil {
+			errs = append(errs, r.stop())
+		}
+		if r.rack != nil {
+			errs = append(errs, r.rack.Close())
+		}
+	}
+	if l.stopRegion != nil {
+		errs = append(errs, l.stopRegion())
+	}
+	return errors.Join(append(errs, l.region.Close())...)
+}
+
+// intro describes the site in a line.
+func (l *lab) intro(cfg Config) string {
+	first, last := l.vlans[0].segment.Prefix(), l.vlans[len(l.vlans)-1].segment.Prefix()
+	text := fmt.Sprintf("A region and %s serve %s", count(cfg.Racks, "rack"), first)
+	if cfg.VLANs > 1 {
+		text += fmt.Sprintf(" to %s", last)
+	}
+	text += fmt.Sprintf("; %s", count(cfg.Machines, "machine"))
+	if cards := cfg.BMCs - cfg.Machines; cards > 0 {
+		text += " and " + count(cards, "card")
+	}
+	return text + " are switched on through their BMCs.\n"
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "a " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // explain prints what can be looked at while everything is up.
@@ -170,7 +189,7 @@ func (l *lab) explain(w io.Writer, machines []*machine) {
 	if exe, err := os.Executable(); err == nil {
 		program = exe
 	}
-	host, port, _ := net.SplitHostPort(l.dns)
+	host, port, _ := net.SplitHostPort(l.racks[0].dns)
 	name := machines[0].name
 	fmt.Fprintf(w, `
 Everything is still up. The page is http://%[7]s/
@@ -205,40 +224,4 @@ func (l *lab) open(w io.Writer) {
 	// A browser may stay open longer than the demonstration, so that its end is not waited for.
 	go func() { _ = browser.Wait() }()
 	fmt.Fprintf(w, "The page is %s\n\n", page)
-}
-
-// The simulated system. Sizes are typical of a distribution's kernel and initrd.
-const (
-	kernelName = "demonstration/vmlinuz"
-	initrdName = "demonstration/initrd"
-	kernelSize = 8 << 20
-	initrdSize = 64 << 20
-)
-
-// simulatedFiles writes stand-ins of plausible sizes below dir.
-func simulatedFiles(dir string) (images, loaders fs.FS, err error) {
-	random := rand.NewChaCha8([32]byte{'m', 'a', 'a', 's'})
-	for name, size := range map[string]int{
-		"images/" + kernelName: kernelSize, "images/" + initrdName: initrdSize,
-		"loaders/undionly.kpxe": 72 << 10, "loaders/shimx64.efi": 950 << 10, "loaders/grubx64.efi": 2500 << 10,
-	} {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return nil, nil, err
-		}
-		data := make([]byte, size)
-		random.Read(data)
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			return nil, nil, err
-		}
-	}
-	return os.DirFS(filepath.Join(dir, "images")), pxe.Loaders(filepath.Join(dir, "loaders")), nil
-}
-
-// logFile receives the daemons' log.
-type logFile struct{ file *os.File }
-
-func openLog(dir string) (logFile, error) {
-	f, err := os.Create(filepath.Join(dir, "log"))
-	return logFile{f}, err
 }

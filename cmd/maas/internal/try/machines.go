@@ -2,20 +2,16 @@ package try
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 	"github.com/gomaas/maas/power"
@@ -28,6 +24,7 @@ import (
 type machine struct {
 	name     string
 	bmcKind  string
+	dns      string // loopback address of its rack's DNS server
 	firmware boottest.Firmware
 	sim      *boottest.Machine
 	clock    clock
@@ -42,31 +39,60 @@ type result struct {
 	err     error
 }
 
-// addMachines adds machines of different firmware, each with a BMC, to the network and to the
+// Limits of a demonstration.
+const (
+	maxMachines = 10_000
+	maxBMCs     = 30_000
+)
+
+// plan returns the machines of the site: the asked number of different firmware, and a card, which
+// is a network card with a system of its own, for each further BMC. Cards follow their machines.
+func plan(machines, bmcs int) (all []*machine) {
+	firmware := []boottest.Firmware{boottest.BIOSiPXE, boottest.UEFIShimGRUB, boottest.BIOSPXE, boottest.UEFIiPXE, boottest.UEFIHTTP}
+	cards := 0
+	for i := range machines {
+		all = append(all, &machine{name: fmt.Sprintf("node-%d", i+1), firmware: firmware[i%len(firmware)]})
+		for end := (bmcs - machines) * (i + 1) / machines; cards < end; {
+			cards++
+			all = append(all, &machine{name: fmt.Sprintf("card-%d", cards), firmware: boottest.Flash})
+		}
+	}
+	return all
+}
+
+// addMachines plugs the machines into the networks in turn, and adds each with its BMC to the
 // region.
-func (l *lab) addMachines(ctx context.Context, count int, show *show) ([]*machine, error) {
-	firmware := []boottest.Firmware{boottest.BIOSiPXE, boottest.UEFIShimGRUB, boottest.BIOSPXE}
-	var machines []*machine
-	for i := range count {
-		m := &machine{name: fmt.Sprintf("node-%d", i+1), firmware: firmware[i%len(firmware)]}
-		m.sim = l.segment.NewMachine(boottest.MachineConfig{
-			Firmware: m.firmware, Impatient: true, Observe: func(p boottest.Progress) {
+func (l *lab) addMachines(ctx context.Context, machines []*machine, show *show) error {
+	known := []*boottest.Content{l.initrd, l.kernel}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelCalls)
+	for i, m := range machines {
+		v := l.vlans[i%len(l.vlans)]
+		m.sim = v.segment.NewMachine(boottest.MachineConfig{
+			MAC: mac(i), Firmware: m.firmware, Impatient: true, Known: known, Observe: func(p boottest.Progress) {
 				m.clock.reach(string(p.Stage), p.Done && p.Err == nil)
 				show.progress(m, p)
 			},
 		})
+		m.dns = l.racks[i%len(l.vlans)%len(l.racks)].dns
 		l.machines = append(l.machines, m.sim)
-		if err := l.addBMC(ctx, m, i); err != nil {
-			return nil, fmt.Errorf("%s: %w", m.name, err)
+		bmc, err := serveBMC(m, i)
+		if err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", m.name, err), group.Wait())
 		}
-		machines = append(machines, m)
+		l.bmcs = append(l.bmcs, bmc)
+		group.Go(func() error {
+			if err := l.enlist(ctx, m, bmc.Target()); err != nil {
+				return fmt.Errorf("%s: %w", m.name, err)
+			}
+			return nil
+		})
 	}
-	return machines, nil
+	return group.Wait()
 }
 
-// addBMC puts a BMC in front of the machine, every other one with Redfish, and creates the machine
-// through the API.
-func (l *lab) addBMC(ctx context.Context, m *machine, i int) error {
+// serveBMC puts a BMC in front of a machine, every other one with Redfish.
+func serveBMC(m *machine, i int) (*powersim.BMC, error) {
 	chassis := &powersim.Chassis{OnPower: func(on bool, _ power.BootDevice) {
 		if on {
 			m.sim.PowerOn()
@@ -75,16 +101,14 @@ func (l *lab) addBMC(ctx context.Context, m *machine, i int) error {
 		}
 	}}
 	const user, password = "admin", "simulated"
-	serve := powersim.ServeIPMI
 	if i%2 == 1 {
-		serve = powersim.ServeRedfish
+		return powersim.ServeRedfish(chassis, user, password)
 	}
-	bmc, err := serve(chassis, user, password)
-	if err != nil {
-		return err
-	}
-	l.bmcs = append(l.bmcs, bmc)
-	target := bmc.Target()
+	return powersim.ServeIPMI(chassis, user, password)
+}
+
+// enlist creates the machine through the API.
+func (l *lab) enlist(ctx context.Context, m *machine, target power.Target) error {
 	m.bmcKind = target.Kind
 	form := url.Values{"hostname": {m.name}, "mac_addresses": {m.sim.MAC().String()}, "power_type": {target.Kind}}
 	for name, value := range target.Params {
@@ -96,6 +120,9 @@ func (l *lab) addBMC(ctx context.Context, m *machine, i int) error {
 // parallelBoots bounds the machines that boot at a time, so that many machines on a small host do
 // not time out.
 const parallelBoots = 32
+
+// parallelCalls bounds the calls of the API at a time.
+const parallelCalls = 8
 
 func (l *lab) bootAll(ctx context.Context, machines []*machine, show *show) []result {
 	results := make([]result, len(machines))
@@ -117,7 +144,7 @@ func (l *lab) bootAll(ctx context.Context, machines []*machine, show *show) []re
 func (l *lab) boot(ctx context.Context, m *machine, show *show) result {
 	began := time.Now()
 	m.clock.begin()
-	show.line(m, "power", "on through "+m.bmcKind)
+	show.step(m, "power", "on through "+m.bmcKind)
 	r := result{machine: m}
 	r.err = func() (err error) {
 		if err := l.client.Post(ctx, client.MachinePath(m.name)+"?op=power_on", url.Values{}, nil); err != nil {
@@ -127,79 +154,47 @@ func (l *lab) boot(ctx context.Context, m *machine, show *show) result {
 		if r.report, err = m.sim.Wait(ctx); err != nil {
 			return err
 		}
-		if err := l.checkRunning(r.report); err != nil {
+		if err := l.checkRunning(m, r.report); err != nil {
 			return err
 		}
-		addr, err := l.checkName(ctx, m)
+		addr, err := checkName(ctx, m)
 		if err != nil {
 			return err
 		}
 		m.clock.reach("name", true)
-		show.line(m, "name", fmt.Sprintf("%s.maas is %s, and %s is %s.maas", m.name, addr, addr, m.name))
+		show.step(m, "name", fmt.Sprintf("%s.maas is %s, and %s is %s.maas", m.name, addr, addr, m.name))
 		return l.client.Get(ctx, client.MachinePath(m.name), &r.listed)
 	}()
 	r.took = time.Since(began)
 	return r
 }
 
-// checkRunning makes sure that the machine runs our kernel and initrd and has reported back.
-func (l *lab) checkRunning(r *boottest.Report) error {
-	if r.Running.Kind != boottest.Linux {
+// checkRunning makes sure that the machine runs our kernel and initrd and has reported back; a card
+// runs its own.
+func (l *lab) checkRunning(m *machine, r *boottest.Report) error {
+	switch {
+	case r.Running.Kind != boottest.Linux:
 		return fmt.Errorf("ended in %q instead of Linux: %s", r.Running.Kind, strings.Join(r.Console, "; "))
-	}
-	want, err := l.sums()
-	if err != nil {
-		return err
-	}
-	for name, sum := range map[string]string{kernelName: r.Running.Kernel.SHA256, initrdName: firstSum(r.Running.Initrds)} {
-		if sum != want[name] {
-			return fmt.Errorf("%s arrived damaged", name)
-		}
-	}
-	if !r.Running.Done {
+	case m.card():
+		return nil
+	case r.Running.Kernel.SHA256 != l.kernel.SHA256():
+		return errors.New(kernelName + " arrived damaged")
+	case len(r.Running.Initrds) != 1 || r.Running.Initrds[0].SHA256 != l.initrd.SHA256():
+		return errors.New(initrdName + " arrived damaged")
+	case !r.Running.Done:
 		return errors.New("runs, but did not report back")
 	}
 	return nil
 }
 
-func firstSum(files []boottest.File) string {
-	if len(files) == 0 {
-		return ""
-	}
-	return files[0].SHA256
-}
-
-// imageSums returns the checksums of the files that machines boot, by name.
-func imageSums(dir string) (map[string]string, error) {
-	sums := make(map[string]string)
-	for _, name := range []string{kernelName, initrdName} {
-		sum, err := fileSum(filepath.Join(dir, "images", name))
-		if err != nil {
-			return nil, err
-		}
-		sums[name] = sum
-	}
-	return sums, nil
-}
-
-func fileSum(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
+// card reports whether the machine boots from its own flash.
+func (m *machine) card() bool { return m.firmware.Name == boottest.Flash.Name }
 
 // checkName asks our DNS server, over a real socket, for the machine's name and for the name of its
 // address.
-func (l *lab) checkName(ctx context.Context, m *machine) (string, error) {
+func checkName(ctx context.Context, m *machine) (string, error) {
 	name := m.name + ".maas."
-	answer, err := l.ask(ctx, name, dns.TypeA)
+	answer, err := ask(ctx, m.dns, name, dns.TypeA)
 	if err != nil {
 		return "", err
 	}
@@ -211,7 +206,7 @@ func (l *lab) checkName(ctx context.Context, m *machine) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	answer, err = l.ask(ctx, reverse, dns.TypePTR)
+	answer, err = ask(ctx, m.dns, reverse, dns.TypePTR)
 	if err != nil {
 		return "", err
 	}
@@ -222,10 +217,10 @@ func (l *lab) checkName(ctx context.Context, m *machine) (string, error) {
 }
 
 // ask returns the first record of the answer, nil when there is none.
-func (l *lab) ask(ctx context.Context, name string, qtype uint16) (dns.RR, error) {
+func ask(ctx context.Context, server, name string, qtype uint16) (dns.RR, error) {
 	q := new(dns.Msg)
 	q.SetQuestion(name, qtype)
-	m, _, err := new(dns.Client).ExchangeContext(ctx, q, l.dns)
+	m, _, err := new(dns.Client).ExchangeContext(ctx, q, server)
 	if err != nil || len(m.Answer) == 0 {
 		return nil, err
 	}

@@ -17,21 +17,30 @@ import (
 // maxBars is the largest number of machines that a terminal shows as bars; more are shown as lines.
 const maxBars = 16
 
+// maxLines is the largest number of machines whose steps are shown; of more the sums are shown.
+const maxLines = 200
+
 // show prints a timeline. Its methods may be called concurrently.
 type show struct {
 	out   io.Writer
 	bars  bool
+	sums  bool
+	total int
 	began time.Time
 
 	mu    sync.Mutex // guards the fields below
 	order []*machine
 	state map[*machine]string // what its bar says
 	drawn int                 // lines of bars on the screen
-	last  time.Time
+	ended int                 // machines whose boot ended
+	last  time.Time           // when bars or sums were shown
 }
 
 func newShow(out io.Writer, machines int) *show {
-	return &show{out: out, bars: isTerminal(out) && machines <= maxBars, began: time.Now(), state: map[*machine]string{}}
+	return &show{
+		out: out, bars: isTerminal(out) && machines <= maxBars, sums: machines > maxLines, total: machines, began: time.Now(),
+		state: map[*machine]string{},
+	}
 }
 
 func isTerminal(w io.Writer) bool {
@@ -52,8 +61,18 @@ func (s *show) line(m *machine, stage, text string) {
 	s.draw()
 }
 
+// step prints a finished step, unless there are too many machines for that.
+func (s *show) step(m *machine, stage, text string) {
+	if !s.sums {
+		s.line(m, stage, text)
+	}
+}
+
 // progress turns what a machine does into lines, and into its bar in between.
 func (s *show) progress(m *machine, p boottest.Progress) {
+	if s.sums {
+		return
+	}
 	if text := describe(p); text != "" {
 		s.line(m, string(p.Stage), text)
 		return
@@ -158,9 +177,14 @@ func (s *show) draw() {
 	s.last = time.Now()
 }
 
-// done takes the machine's bar away.
+// done takes the machine's bar away, and counts it.
 func (s *show) done(r result) {
 	s.mu.Lock()
+	s.ended++
+	if s.sums && time.Since(s.last) > time.Second {
+		s.last = time.Now()
+		fmt.Fprintf(s.out, "%6.1fs  %d of %d have booted or failed\n", time.Since(s.began).Seconds(), s.ended, s.total)
+	}
 	for i, m := range s.order {
 		if m == r.machine {
 			s.erase()
