@@ -43,8 +43,12 @@ func checkDiscoverySetting(name, value string) error {
 	return invalid(kinds.Setting, value, name, why)
 }
 
-// forgetIgnored deletes the observations that racks no longer report.
+// forgetIgnored deletes the observations that racks no longer report, and what is known of devices
+// that they report again.
 func forgetIgnored(ctx context.Context, tx *store.Tx, value string) error {
+	if err := forgetRules(ctx, tx, value); err != nil {
+		return err
+	}
 	rules, err := discovery.ParseIgnore(elements(value))
 	if err != nil {
 		return err

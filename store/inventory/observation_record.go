@@ -54,14 +54,11 @@ func (ds *Discoveries) Record(ctx context.Context, rack string, e discovery.Even
 // ignores reports whether a rule ignores a device now. Racks obey the rules too, but a rack that
 // has not received a new rule yet still reports.
 func (inv *Inventory) ignores(ctx context.Context, mac discovery.MAC, a netip.Addr) (bool, error) {
-	text, err := inv.Settings.Get(ctx, setting.DiscoveryIgnore)
+	texts, err := inv.ignoreRules(ctx)
 	if err != nil {
-		if notFound(err) {
-			err = nil
-		}
 		return false, err
 	}
-	rules, err := discovery.ParseIgnore(elements(text))
+	rules, err := discovery.ParseIgnore(texts)
 	if err != nil {
 		return false, nil // no rule that Settings.Set takes; to refuse the report would hold up all that follow
 	}

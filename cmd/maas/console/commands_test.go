@@ -16,7 +16,7 @@ import (
 // sample are values for the fields of all actions.
 var sample = map[string]string{
 	"id": "1", "ip": "192.0.2.7", "network": "192.0.2.0/24", "mac": "02:00:00:00:00:01", "kind": "device", "action": "on", "mac_addresses": "02:00:00:00:00:01", "mac_address": "02:00:00:00:00:01",
-	"start_ip": "192.0.2.10", "end_ip": "192.0.2.20", "type": "dynamic",
+	"reason": "noisy", "rule": "02:00:00", "start_ip": "192.0.2.10", "end_ip": "192.0.2.20", "type": "dynamic",
 }
 
 var (

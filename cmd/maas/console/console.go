@@ -49,6 +49,7 @@ type HealthLog interface {
 type DeviceLog interface {
 	List(ctx context.Context, view inventory.DiscoveryView) ([]inventory.Discovery, error)
 	DHCPServers(ctx context.Context) ([]inventory.DHCPServer, error)
+	Ignored(ctx context.Context) ([]inventory.IgnoredDevice, error)
 }
 
 // LeaseLog has leases and their history, as [inventory.Leases] does.

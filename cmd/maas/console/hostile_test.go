@@ -44,7 +44,7 @@ var hostileColumns = map[string][]string{
 	"subnet": {"name", "description"}, "ip_range": {"comment"}, "reserved_ip": {"comment"}, "dns_record": {"name", "type", "data"}, "tag": {"name", "comment"},
 	"node":      {"hostname", "description", "owner", "status", "architecture", "firmware", "uuid", "power_type", "power_state"},
 	"interface": {"name"}, "allocation": {"owner", "hostname", "comment"}, "event": {"kind", "level", "description", "account"}, "audit": {"kind", "level", "description", "account"},
-	"observation": {"hostname", "rack", "link"}, "dhcp_server": {"rack", "link"}, "link_peer": {"peer", "peer_link"}, "lease_history": {"hostname", "client_id", "how"},
+	"observation": {"hostname", "rack", "link"}, "dhcp_server": {"rack", "link"}, "ignored_device": {"hostname", "reason", "account"}, "link_peer": {"peer", "peer_link"}, "lease_history": {"hostname", "client_id", "how"},
 	"rack_health": {"region"}, "boot_image": {"problem"},
 }
 
@@ -108,6 +108,11 @@ func (s *site) fill(t testing.TB, text string) {
 		Version: text, Services: []inventory.RackService{{Name: text, Status: text, Info: text}, {Name: "dhcp", Status: "degraded", Info: text}}, Troubles: map[string]string{text: text},
 		Topics: []inventory.RackTopic{{Name: text, Refused: text}},
 	}))
+	ok(t, s.inv.Discoveries.Record(ctx, "rack", discovery.Event{Kind: discovery.New, Device: discovery.Device{
+		Interface: "eth0", Addr: netip.MustParseAddr("192.0.2.21"), MAC: discovery.MAC{2, 0, 0, 0, 0, 8}, First: now, Last: now, Expires: now.Add(time.Hour), Count: 1, Sources: discovery.ARP,
+	}}))
+	_, err = s.inv.Discoveries.Ignore(ctx, netip.MustParseAddr("192.0.2.21"), net.HardwareAddr{2, 0, 0, 0, 0, 8}, text)
+	ok(t, err)
 	ok(t, s.inv.Discoveries.Record(ctx, "rack", discovery.Event{Kind: discovery.New, Device: discovery.Device{
 		Interface: "eth0", Addr: netip.MustParseAddr("192.0.2.20"), MAC: discovery.MAC{2, 0, 0, 0, 0, 7}, First: now, Last: now, Expires: now.Add(time.Hour), Count: 1,
 		Sources: discovery.ARP, Info: discovery.Info{Names: []discovery.Name{{Name: text, Origin: discovery.MDNS}}, Switch: &discovery.Switch{System: text, Port: text}},

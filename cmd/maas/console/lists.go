@@ -158,6 +158,7 @@ type deviceRow struct {
 type devicesView struct {
 	Rows    []deviceRow
 	Servers []inventory.DHCPServer
+	Ignored []inventory.IgnoredDevice
 	Q, Show string
 	Pages   pager
 }
@@ -174,6 +175,9 @@ func (c *Console) deviceList(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if out.Servers, err = c.cfg.Devices.DHCPServers(r.Context()); err != nil {
+		return err
+	}
+	if out.Ignored, err = c.cfg.Devices.Ignored(r.Context()); err != nil {
 		return err
 	}
 	unknown := map[string]bool{}

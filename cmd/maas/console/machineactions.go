@@ -85,6 +85,14 @@ func siteActions() []action {
 			command: "maas discovery clear {ip}", done: "The device is forgotten until a rack sees it again.",
 		},
 		{
+			name: "ignore-device", role: inventory.RoleAdmin, method: "POST", path: "discovery/?op=ignore", fields: []string{"ip", "mac", "reason"},
+			command: "maas discovery ignore {ip} --mac {mac} --reason {reason}", done: "The device is ignored. It is in the list of ignored devices below.",
+		},
+		{
+			name: "unignore-device", role: inventory.RoleAdmin, method: "POST", path: "discovery/?op=unignore", fields: []string{"rule"},
+			command: "maas discovery unignore {rule}", done: "What the rule ignored is listed again when a rack sees it.",
+		},
+		{
 			name: "record-create", role: inventory.RoleAdmin, method: "POST", path: "dnsresourcerecords/", fields: []string{"fqdn", "rrtype", "rrdata", "ttl"},
 			command: "maas dnsrecord create {fqdn} rrtype={rrtype} rrdata={rrdata}", done: "The record is made.",
 		},

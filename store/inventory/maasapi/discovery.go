@@ -107,7 +107,7 @@ func (a *API) getDiscovery(r *http.Request) (any, error) {
 	return a.discoveryOf(d), nil
 }
 
-// postDiscoveries clears discoveries or starts a scan.
+// postDiscoveries clears or ignores discoveries, or starts a scan.
 func (a *API) postDiscoveries(r *http.Request) (any, error) {
 	f, err := form.Read(r)
 	if err != nil {
@@ -118,6 +118,10 @@ func (a *API) postDiscoveries(r *http.Request) (any, error) {
 		return nil, a.clearDiscoveries(r, f)
 	case "clear_by_mac_and_ip":
 		return nil, a.clearDiscovery(r, f)
+	case "ignore":
+		return a.ignoreDiscovery(r, f)
+	case "unignore":
+		return nil, a.unignoreDiscovery(r, f)
 	case "scan":
 		return a.startScan(r, f)
 	default:

@@ -233,6 +233,7 @@ type memDiscoveries struct {
 	view     inventory.DiscoveryView
 	cleared  []inventory.ClearWhat
 	promoted inventory.Promotion
+	ignored  []inventory.IgnoredDevice
 }
 
 func (m *memDiscoveries) List(_ context.Context, view inventory.DiscoveryView) ([]inventory.Discovery, error) {
@@ -269,6 +270,28 @@ func (m *memDiscoveries) Promote(_ context.Context, p inventory.Promotion) (inve
 		return inventory.Promoted{Device: &inventory.Device{SystemID: "d1", FQDN: p.Hostname + ".maas"}, Addr: p.Addr}, nil
 	}
 	return inventory.Promoted{Machine: &inventory.Machine{SystemID: "m1", FQDN: p.Hostname + ".maas"}}, nil
+}
+
+func (m *memDiscoveries) Ignore(ctx context.Context, addr netip.Addr, mac net.HardwareAddr, reason string) (inventory.IgnoredDevice, error) {
+	d := inventory.IgnoredDevice{Rule: mac.String(), Addr: addr, Reason: reason}
+	if n, err := m.Forget(ctx, addr, mac); n == 0 || err != nil {
+		return d, fs.ErrNotExist
+	}
+	m.ignored = append(m.ignored, d)
+	return d, nil
+}
+
+func (m *memDiscoveries) Unignore(_ context.Context, rule string) error {
+	before := len(m.ignored)
+	m.ignored = slices.DeleteFunc(m.ignored, func(d inventory.IgnoredDevice) bool { return d.Rule == rule })
+	if len(m.ignored) == before {
+		return fs.ErrNotExist
+	}
+	return nil
+}
+
+func (m *memDiscoveries) Ignored(context.Context) ([]inventory.IgnoredDevice, error) {
+	return m.ignored, nil
 }
 
 func (m *memDiscoveries) DHCPServers(context.Context) ([]inventory.DHCPServer, error) {

@@ -76,14 +76,14 @@ var examples = []struct{ route, path, form string }{
 	{"POST rackcontrollers/{id}/?op=accept", "rackcontrollers/rack/", "network=203.0.113.0/24"},
 	{"POST maas/?op=set_config", "", "name=ntp_servers&value=192.0.2.1"},
 	{"POST discovery/?op=clear", "", "mdns=true&neighbours=true"}, {"POST discovery/?op=scan", "", "force=true&threads=4"},
-	{"POST /api/v1/discovery/settings", "/api/v1/discovery/settings", "active=192.0.2.0/24"},
+	{"POST /api/v1/discovery/settings", "/api/v1/discovery/settings", "active=192.0.2.0/24&discovery_ignore=b8:27:eb"}, {"POST discovery/?op=unignore", "", "rule=b8:27:eb"},
 	{"POST account/?op=update_token_name", "", "token=TOKEN&name=l"}, {"POST account/?op=delete_authorisation_token", "", "token_key=TOKEN"},
 	{"POST account/?op=delete_all_authorisation_tokens", "", ""}, {"POST users/{id}/?op=delete_all_authorisation_tokens", "users/admin/", ""},
 }
 
 // notWalked are the endpoints that need more than a form of their own; each is tested elsewhere.
 var notWalked = map[string]string{
-	"POST discovery/?op=clear_by_mac_and_ip": "a discovery", "POST /api/v1/discovery/promote": "a discovery", "POST /api/v1/discovery/topology": "beacons",
+	"POST discovery/?op=clear_by_mac_and_ip": "a discovery", "POST discovery/?op=ignore": "a discovery", "POST /api/v1/discovery/promote": "a discovery", "POST /api/v1/discovery/topology": "beacons",
 	"POST /api/v1/proxy/purge": "a rack with a proxy", "POST /api/v1/machines/{id}/console": "a console, whose body is what is typed",
 }
 

@@ -101,6 +101,9 @@ type discoveryStore interface {
 	Forget(ctx context.Context, addr netip.Addr, mac net.HardwareAddr) (n int, err error)
 	Promote(ctx context.Context, p inventory.Promotion) (inventory.Promoted, error)
 	DHCPServers(ctx context.Context) ([]inventory.DHCPServer, error)
+	Ignore(ctx context.Context, addr netip.Addr, mac net.HardwareAddr, reason string) (inventory.IgnoredDevice, error)
+	Unignore(ctx context.Context, rule string) error
+	Ignored(ctx context.Context) ([]inventory.IgnoredDevice, error)
 }
 
 // topology holds the neighbors of racks and what follows from them.

@@ -102,6 +102,31 @@ func TestDeviceIsPromoted(t *testing.T) {
 	}
 }
 
+// A device that was found is ignored with a reason, shows in the list of the ignored ones, and is
+// discovered again when its rule is gone.
+func TestDeviceIsIgnored(t *testing.T) {
+	s := newSite(t)
+	ctx := browse(t)
+	row := `//tr[td//span[.="02:00:00:00:00:07"]]`
+	var listed string
+	ok(t, chromedp.Run(ctx,
+		s.logIn("/devices"), chromedp.Click(row+`//summary[.="Ignore"]`, chromedp.BySearch, chromedp.NodeVisible),
+		chromedp.SendKeys(row+`//input[@name="reason"]`, "of the landlord", chromedp.BySearch, chromedp.NodeVisible),
+		chromedp.Click(row+`//button[.="Ignore"]`, chromedp.BySearch, chromedp.NodeVisible), chromedp.WaitVisible(".flash"),
+		chromedp.WaitNotPresent(row, chromedp.BySearch), chromedp.Text("#ignored + div tbody", &listed)))
+	for _, want := range []string{"02:00:00:00:00:07", "192.0.2.7", "of the landlord", "by ada"} {
+		if !strings.Contains(listed, want) {
+			t.Errorf("the list of ignored devices lacks %s: %s", want, listed)
+		}
+	}
+	ok(t, chromedp.Run(ctx, press("List again"), chromedp.WaitVisible(".flash"), chromedp.WaitNotPresent("#ignored")))
+	rules, err := s.inv.Discoveries.Ignored(t.Context())
+	ok(t, err)
+	if len(rules) != 0 {
+		t.Errorf("rules: %+v", rules)
+	}
+}
+
 // A network that a rack has and was not given is accepted on the page of the rack.
 func TestProposalIsAccepted(t *testing.T) {
 	s := newSite(t)

@@ -20,6 +20,9 @@ type discoveryCmd struct {
 	Scan     discoveryScanCmd     `cmd:"" help:"Probe all addresses of subnets. An interrupt ends the scan."`
 	Promote  discoveryPromoteCmd  `cmd:"" help:"Add a discovered device to the site as a device or machine."`
 	Clear    discoveryClearCmd    `cmd:"" help:"Delete discovered devices. They return when they are seen again."`
+	Ignore   discoveryIgnoreCmd   `cmd:"" help:"Ignore a discovered device by its MAC address."`
+	Unignore discoveryUnignoreCmd `cmd:"" help:"Discover devices again that a rule ignores."`
+	Ignored  discoveryIgnoredCmd  `cmd:"" help:"List ignored devices and the rules that ignore devices."`
 	Servers  discoveryServersCmd  `cmd:"" name:"dhcp-servers" help:"List rogue DHCP servers."`
 	Topology discoveryTopologyCmd `cmd:"" help:"Show the networks that the racks' interfaces are connected to."`
 	Settings discoverySettingsCmd `cmd:"" help:"Show or change the settings of discovery: listening, scanned subnets, interval, ignored devices."`
