@@ -83,6 +83,9 @@ func (s *realSite) stop() {
 	if took := time.Since(began); took > 20*time.Second {
 		s.t.Errorf("the daemon took %v to end", took)
 	}
+	if data, err := os.ReadFile(s.log.Name()); err != nil || strings.Contains(string(data), "server failed") {
+		s.t.Errorf("a part of the daemon failed (%v):\n%s", err, data)
+	}
 }
 
 // maas runs one command of the command line.

@@ -64,7 +64,7 @@ func (s *Sockets) Close() error {
 // addresses returns the addresses that have sockets of their own.
 func (s *Sockets) addresses() (out []netip.Addr) {
 	add := func(local net.Addr) {
-		if ap, err := netip.ParseAddrPort(local.String()); err == nil {
+		if ap, err := netip.ParseAddrPort(local.String()); err == nil && !slices.Contains(out, ap.Addr()) {
 			out = append(out, ap.Addr())
 		}
 	}
