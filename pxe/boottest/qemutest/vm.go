@@ -35,7 +35,7 @@ type VM struct {
 	IPv6     bool             // UEFI boots over IPv6 instead of IPv4
 	HTTPBoot bool             // UEFI boots by HTTP instead of PXE
 	CD       string           // file of the ISO image in its CD drive, which it boots first; empty means no drive
-	Keyboard bool             // Machine.Press works
+	Keyboard bool             // Machine.Press works, and the console shows the screen of a BIOS, too
 	Vars     string           // file with the firmware's variables; empty means those it comes with
 	// Dir holds the serial log and the firmware's variables; needed by CommandLine, made by Start
 	// when empty.
@@ -120,7 +120,11 @@ func (vm VM) CommandLine() ([]string, error) {
 	}
 	code, vars := vm.pflash()
 	if code == "" {
-		return append(args, "-machine", "pc", "-device", card), nil
+		machine := "pc"
+		if vm.Keyboard { // SeaBIOS shows its screen on the console, so that a test sees when to press
+			machine += ",graphics=off"
+		}
+		return append(args, "-machine", machine, "-device", card), nil
 	}
 	if vm.Vars != "" {
 		vars = vm.Vars
