@@ -25,6 +25,7 @@ type builder struct {
 	pools   []*poolDecl
 	names   names
 	leases  map[leaseKey]int // index in out.Leases
+	noDNS   bool             // the server names no DNS server of its own accord
 	lease   int64            // length of leases of the whole site in seconds; 0 = none
 	notes   map[int][]string // by item: what of a statement is not kept, though the rest is
 }
@@ -41,6 +42,7 @@ type scope struct {
 	options []option
 	leases  [2]leaseLengths // of IPv4 and IPv6
 	closed  string          // permit that is not kept
+	named   bool            // hosts get their names from the server
 }
 
 // place is a statement as the report shows it.
@@ -64,7 +66,7 @@ func (p place) errorf(format string, args ...any) error {
 func newBuilder(kind string, o Options) *builder {
 	return &builder{
 		o: o, kind: kind, site: &scope{}, byCIDR: map[netip.Prefix]*subnetDecl{}, links: map[string]bool{}, classes: map[string]bool{},
-		names: names{domains: map[string]bool{}}, leases: map[leaseKey]int{}, notes: map[int][]string{},
+		noDNS: kind == "dhcpd" || kind == "kea", names: names{domains: map[string]bool{}}, leases: map[leaseKey]int{}, notes: map[int][]string{},
 	}
 }
 
@@ -133,6 +135,7 @@ func (b *builder) link(name string) string {
 // left out are closed; hosts are before subnets, since reserved addresses split ranges.
 func (b *builder) finish() Result {
 	b.finishClasses()
+	b.finishDenials()
 	b.finishHosts()
 	b.finishLeaseTimes()
 	b.finishSubnets()

@@ -27,7 +27,7 @@ type hostAddr struct {
 }
 
 func (b *builder) finishHosts() {
-	reserved, names, macs := map[netip.Addr]bool{}, map[string]bool{}, map[string]bool{}
+	reserved, names, macs := map[netip.Addr]bool{}, map[string]string{}, map[string]bool{}
 	for _, h := range b.hosts {
 		options := h.at.inherited("subnet", "shared-network", "pool", "")
 		if h.mac == "" {
@@ -44,14 +44,18 @@ func (b *builder) finishHosts() {
 		if kept > 0 {
 			b.settle(h.item, Taken, "reserved IP")
 		}
-		if len(options) == 0 && len(h.addrs) > 0 {
+		if len(options) == 0 && len(h.addrs) > 0 && !h.isNamed() {
 			if kept == 0 {
 				b.settle(h.item, LeftOut, "none of its addresses can be reserved")
 			}
 			continue
 		}
 		name, err := inventory.HostName("device", strings.ReplaceAll(strings.SplitN(h.name, ".", 2)[0], "_", "-"))
-		if err != nil || names[name] || macs[h.mac] || dhcpsrv.ClientName(name, "") == "" {
+		if err == nil && names[name] == h.mac && kept > 0 && len(options) == 0 { // its address of the other family
+			b.settle(h.item, Taken, "reserved IP of device %s", name)
+			continue
+		}
+		if err != nil || names[name] != "" || macs[h.mac] || dhcpsrv.ClientName(name, "") == "" {
 			b.settle(h.item, LeftOut, "another host has its name or MAC address, or the name is not a host name; rename it")
 			if kept > 0 {
 				b.settle(h.item, Changed, "reserved IP alone: another host has its name or MAC address, or the name is not a host name")
@@ -61,7 +65,7 @@ func (b *builder) finishHosts() {
 			}
 			continue
 		}
-		names[name], macs[h.mac] = true, true
+		names[name], macs[h.mac] = h.mac, true
 		b.out.Document.Devices = append(b.out.Document.Devices, sitedoc.Device{
 			Hostname: name, Description: b.kind + " host " + clip(h.name), Interfaces: []sitedoc.Interface{{Name: "eth0", MAC: h.mac}},
 		})
@@ -70,6 +74,18 @@ func (b *builder) finishHosts() {
 		}
 		b.snippet(sitedoc.Snippet{Name: b.kind + " host " + name, Device: name}, options)
 	}
+}
+
+// isNamed reports whether the host gets its name from the server.
+func (h *hostDecl) isNamed() bool {
+	if h.name == "" {
+		return false
+	}
+	in := h.at
+	for in != nil && !in.named {
+		in = in.parent
+	}
+	return in != nil
 }
 
 // reserve makes the reserved IPs of a host, and returns how many.

@@ -93,8 +93,19 @@ func (b *builder) siteOptions() {
 	b.snippet(b.siteSnippet(), rest)
 }
 
+// namesOfNumbers are the names that snippets have for the options of [perSubnet]: one that is named
+// here and numbered there would be in a subnet twice.
+var namesOfNumbers = map[string]string{
+	"3": "routers", "6": "domain-name-servers", "15": "domain-name", "26": "interface-mtu", "42": "ntp-servers", "119": "domain-search",
+	"dhcp6.23": "dhcp6.name-servers", "dhcp6.24": "dhcp6.domain-search",
+}
+
 // addOption adds an option to a scope unless it cannot be kept, for which why has the reason.
 func (b *builder) addOption(p place, in *scope, o option, why string) {
+	// Those with a field of subnets, or that replace what a plan gives subnets, are known by name.
+	if std := namesOfNumbers[o.name]; std != "" {
+		o.name = std
+	}
 	if why == "" && (o.name == "subnet-mask" || o.name == "1") {
 		b.put(p, Taken, "follows from the prefix of each subnet")
 		return

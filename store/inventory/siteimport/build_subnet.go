@@ -35,8 +35,36 @@ type rangeDecl struct {
 type poolDecl struct {
 	at     *scope
 	class  string
-	permit int // item of the permit by class
+	permit int      // item of the permit by class
+	denied []denial // classes whose clients get no address of the pool
 }
+
+// denial is a statement that keeps the clients of a class from a pool.
+type denial struct {
+	class, text string
+	item        int
+}
+
+// finishDenials keeps denials of classes that have ranges of their own in the subnet: ranges
+// without a class give their clients no address. Other pools are closed.
+func (b *builder) finishDenials() {
+	for _, p := range b.pools {
+		for _, d := range p.denied {
+			own := slices.ContainsFunc(b.pools, func(x *poolDecl) bool {
+				return x.class == d.class && x.at.closed == "" && x.at.subnet == p.at.subnet
+			})
+			if own && p.class == "" {
+				b.settle(d.item, Taken, "DHCP class %s has ranges of its own here, which its clients get alone", d.class)
+				continue
+			}
+			p.at.closed = d.text
+			b.settle(d.item, LeftOut, "%s", closes)
+		}
+	}
+}
+
+// closes is the reason of permits without a counterpart.
+const closes = "has no counterpart; the ranges of the pool are reserved, and give no addresses until you change that"
 
 // closedBy returns the permit of a scope or around it that is not kept, so that ranges give no
 // addresses; "" = none.
@@ -113,6 +141,7 @@ func (b *builder) gateway(s *subnetDecl, options []option) []option {
 
 // resolvers takes the DNS servers out of the options of a subnet.
 func (b *builder) resolvers(s *subnetDecl, options []option) []option {
+	s.doc.DenyDNS = b.noDNS
 	for _, name := range []string{"domain-name-servers", "dhcp6.name-servers"} {
 		rest, servers, item := take(options, name)
 		if servers == nil {

@@ -22,7 +22,7 @@ type dhcpd struct {
 // readDhcpd reads files of configuration and of leases. A statement of a lease file looks like no
 // other, so that both may be in one file.
 func readDhcpd(b *builder, src *source, files []string) error {
-	d := dhcpd{builder: b, types: map[string]optionType{}, byName: map[string]*dhcpdClass{}}
+	d := dhcpd{builder: b, types: dhcpdOptions(), byName: map[string]*dhcpdClass{}}
 	leases := leaseReader{builder: b}
 	for _, name := range files {
 		t := tree{source: src}
@@ -89,7 +89,7 @@ var leftOut = func() map[string]string {
 		"has no counterpart; racks choose it": "preferred-lifetime dynamic-bootp-lease-length dynamic-bootp-lease-cutoff max-lease-ownership max-lease-misbalance min-secs infinite-is-reserved adaptive-lease-time-threshold dhcp-cache-threshold",
 		"racks keep the names of leases themselves; for a DNS server of others set dns_update":    "zone ddns-update-style ddns-updates ddns-domainname ddns-rev-domainname ddns-hostname ddns-ttl update-static-leases update-optimization update-conflict-detection do-forward-updates do-reverse-updates fqdn-reply ddns-local-address4 ddns-local-address6 ddns-dual-stack-mixed-mode ddns-guard-id-must-match ddns-other-guard-is-dynamic",
 		"secrets are not in a site document; make a key with: maas tsigkey":                       "key omapi-key",
-		"belongs to the server program, not to the site":                                          "pid-file-name lease-file-name dhcpv6-pid-file-name dhcpv6-lease-file-name log-facility local-port local-address local-address6 omapi-port delayed-ack max-ack-delay lease-id-format server-duid remote-port db-time-format dhcpv6-set-tee-times prefix-length-mode interface-id release-on-roam limited-broadcast-address bind-local-address6 abandon-lease-time ping-check ping-timeout ping-timeout-ms persist-eui-64-leases echo-client-id server-id-check ignore-client-uids server-identifier site-option-space vendor-option-space boot-unknown-clients one-lease-per-client get-lease-hostnames use-lease-addr-for-default-route use-host-decl-names stash-agent-options do-reverse-lookups interface authoring-byte-order check-secs-byte-order",
+		"belongs to the server program, not to the site":                                          "pid-file-name lease-file-name dhcpv6-pid-file-name dhcpv6-lease-file-name log-facility local-port local-address local-address6 omapi-port delayed-ack max-ack-delay lease-id-format server-duid remote-port db-time-format dhcpv6-set-tee-times prefix-length-mode release-on-roam limited-broadcast-address bind-local-address6 abandon-lease-time ping-check ping-timeout ping-timeout-ms persist-eui-64-leases echo-client-id server-id-check ignore-client-uids server-identifier site-option-space vendor-option-space boot-unknown-clients one-lease-per-client get-lease-hostnames use-lease-addr-for-default-route stash-agent-options do-reverse-lookups interface authoring-byte-order check-secs-byte-order",
 		"expressions are not evaluated; racks know firmware by what it sends, see dhcp_classes":   "switch case default on execute set unset eval log add spawn break",
 		"has no counterpart: members of a class are selected by what they send, see dhcp_classes": "spawn-class",
 		"racks do not limit the leases of a class":                                                "lease",
@@ -103,7 +103,7 @@ var leftOut = func() map[string]string {
 }()
 
 // blockless are the statements that end with a semicolon.
-var blockless = strings.Fields("authoritative option range range6 prefix6 hardware fixed-address fixed-address6 default-lease-time max-lease-time min-lease-time host-identifier match uid dynamic allow deny ignore known unknown members all authenticated unauthenticated failover-peer")
+var blockless = strings.Fields("authoritative use-host-decl-names option range range6 prefix6 hardware fixed-address fixed-address6 default-lease-time max-lease-time min-lease-time host-identifier match uid dynamic allow deny ignore known unknown members all authenticated unauthenticated failover-peer")
 
 // statement translates one statement.
 func (d *dhcpd) statement(s *statement, in *scope) error {
@@ -126,6 +126,9 @@ func (d *dhcpd) statement(s *statement, in *scope) error {
 		d.add(s, Taken, "racks answer for the subnets that they serve")
 	case "option":
 		d.option(s, in)
+	case "use-host-decl-names":
+		in.named = s.word(1) == "on" || s.word(1) == "true"
+		d.add(s, Taken, "hosts with an address and a name are devices, which get their names")
 	case "default-lease-time", "max-lease-time", "min-lease-time":
 		d.leaseTime(s, in)
 	case "shared-network", "group":
@@ -317,8 +320,11 @@ func (d *dhcpd) permit(s *statement, in *scope) {
 	case words[0] == "allow" && strings.HasPrefix(what, "members of") && len(s.words) > 3 && pool.class == "":
 		name := s.words[len(s.words)-1].text
 		pool.class, pool.permit = name, d.add(s, Taken, "the ranges are for DHCP class %s", name)
+	case words[0] == "deny" && strings.HasPrefix(what, "members of") && len(s.words) > 3:
+		item := d.add(s, LeftOut, closes)
+		pool.denied = append(pool.denied, denial{s.words[len(s.words)-1].text, s.text(), item})
 	default:
 		in.closed = s.text()
-		d.leave(s, "has no counterpart; the ranges of the pool are reserved, and give no addresses until you change that")
+		d.leave(s, closes)
 	}
 }

@@ -2,6 +2,7 @@ package siteimport
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,6 +13,27 @@ type optionType struct {
 	text bool // in quotes
 	size int  // of integers in bytes; 0 = addresses, or text
 	bits bool // on or off
+}
+
+// pairs are the options whose values are pairs of addresses.
+var pairs = []string{"static-routes", "policy-filter"}
+
+// dhcpdOptions are the options of dhcp-options(5) whose names snippets do not have.
+func dhcpdOptions() map[string]optionType {
+	return map[string]optionType{
+		"cookie-servers": {code: "8"}, "impress-servers": {code: "10"}, "resource-location-servers": {code: "11"}, "boot-size": {code: "13", size: 2},
+		"merit-dump": {code: "14", text: true}, "swap-server": {code: "16"}, "extensions-path": {code: "18", text: true},
+		"non-local-source-routing": {code: "20", bits: true}, "policy-filter": {code: "21"}, "max-dgram-reassembly": {code: "22", size: 2},
+		"path-mtu-aging-timeout": {code: "24", size: 4}, "all-subnets-local": {code: "27", bits: true}, "perform-mask-discovery": {code: "29", bits: true},
+		"mask-supplier": {code: "30", bits: true}, "router-discovery": {code: "31", bits: true}, "router-solicitation-address": {code: "32"},
+		"static-routes": {code: "33"}, "trailer-encapsulation": {code: "34", bits: true}, "arp-cache-timeout": {code: "35", size: 4},
+		"ieee802-3-encapsulation": {code: "36", bits: true}, "default-tcp-ttl": {code: "37", size: 1}, "tcp-keepalive-interval": {code: "38", size: 4},
+		"tcp-keepalive-garbage": {code: "39", bits: true}, "netbios-dd-server": {code: "45"}, "netbios-node-type": {code: "46", size: 1},
+		"netbios-scope": {code: "47", text: true}, "font-servers": {code: "48"}, "x-display-manager": {code: "49"}, "nisplus-domain": {code: "64", text: true},
+		"nisplus-servers": {code: "65"}, "mobile-ip-home-agent": {code: "68"}, "pop-server": {code: "70"}, "nntp-server": {code: "71"}, "www-server": {code: "72"},
+		"finger-server": {code: "73"}, "irc-server": {code: "74"}, "streettalk-server": {code: "75"}, "streettalk-directory-assistance-server": {code: "76"},
+		"nds-servers": {code: "85"}, "nds-tree-name": {code: "86", text: true}, "uap-servers": {code: "98", text: true},
+	}
 }
 
 // option translates a statement such as: option routers 192.0.2.1;
@@ -80,6 +102,8 @@ func (d *dhcpd) value(s *statement, o *option) (why string) {
 		switch {
 		case w.is(","):
 			continue
+		case !w.quoted && i%3 == 1 && slices.Contains(pairs, o.name) && len(values) > 0: // the second one of a pair
+			values = append(values, w.text)
 		case !w.quoted && strings.ContainsAny(w.text, "()="), i > 0 && !s.words[i+1].is(","):
 			return "expressions are not evaluated; write the value itself"
 		case w.quoted && strings.Contains(w.text, `"`):

@@ -29,6 +29,8 @@ type dnsmasq struct {
 	domain   string // of the whole site
 	expand   bool   // hosts of one label are in domain
 	pools    []dnsmasqPool
+	listen   []netip.Addr
+	noRouter bool // an empty option keeps dnsmasq from naming itself
 	bare     []bareName
 }
 
@@ -158,7 +160,11 @@ func splitFields(value string) (out []string) {
 		switch c := value[i]; {
 		case c == '\\' && quoted && i+1 < len(value):
 			i++
-			field.WriteByte(value[i])
+			if at := strings.IndexByte("tnrb", value[i]); at >= 0 {
+				field.WriteByte("\t\n\r\b"[at])
+			} else {
+				field.WriteByte(value[i])
+			}
 		case c == '"':
 			quoted = !quoted
 		case c == ',' && !quoted:
@@ -174,7 +180,7 @@ func splitFields(value string) (out []string) {
 // dnsmasqLeftOut are the lines that no site document has, with the reason and what to do.
 var dnsmasqLeftOut = reasons(map[string]string{
 	byFirmware: "dhcp-boot dhcp-option-pxe pxe-service pxe-prompt dhcp-pxe-vendor enable-tftp tftp-root tftp-lowercase tftp-max tftp-mtu tftp-no-blocksize tftp-no-fail tftp-port-range tftp-secure tftp-single-port tftp-unique-root quiet-tftp bootp-dynamic dhcp-no-override",
-	"belongs to the server program, not to the site":                            "add-cpe-id add-mac add-subnet strip-mac strip-subnet all-servers bind-dynamic bind-interfaces bridge-interface cache-size cache-rr clear-on-reload conf-script connmark-allowlist connmark-allowlist-enable conntrack dhcp-alternate-port dhcp-broadcast dhcp-client-update dhcp-duid dhcp-lease-max dhcp-leasefile leasefile-ro dhcp-luascript dhcp-script dhcp-scriptuser script-arp script-on-renewal dhcp-rapid-commit dhcp-reply-delay dhcp-sequential-ip dhcp-ttl dhcp-ignore-clid dhcp-ignore-names dhcp-generate-names dhcp-fqdn dns-forward-max dns-loop-detect dnssec dnssec-check-unsigned dnssec-debug dnssec-limits dnssec-no-timecheck dnssec-timestamp proxy-dnssec trust-anchor domain-needed bogus-priv dumpfile dumpmask edns-packet-max enable-dbus enable-ubus except-interface fast-dns-retry filter-A filter-AAAA filter-rr filterwin2k group user interface keep-in-foreground listen-address local-service local-ttl localise-queries log-async log-debug log-dhcp log-facility log-queries max-cache-ttl max-port max-tcp-connections max-ttl min-cache-ttl min-port neg-ttl no-daemon no-dhcp-interface no-dhcpv4-interface no-dhcpv6-interface no-hosts no-ident no-negcache no-ping no-poll no-resolv no-round-robin pid-file port port-limit query-port quiet-dhcp quiet-dhcp6 quiet-ra rebind-domain-ok rebind-localhost-ok resolv-file stop-dns-rebind strict-order test umbrella use-stale-cache version help ipset nftset",
+	"belongs to the server program, not to the site":                            "add-cpe-id add-mac add-subnet strip-mac strip-subnet all-servers bind-dynamic bind-interfaces bridge-interface cache-size cache-rr clear-on-reload conf-script connmark-allowlist connmark-allowlist-enable conntrack dhcp-alternate-port dhcp-broadcast dhcp-client-update dhcp-duid dhcp-lease-max dhcp-leasefile leasefile-ro dhcp-luascript dhcp-script dhcp-scriptuser script-arp script-on-renewal dhcp-rapid-commit dhcp-reply-delay dhcp-sequential-ip dhcp-ttl dhcp-ignore-clid dhcp-ignore-names dhcp-generate-names dhcp-fqdn dns-forward-max dns-loop-detect dnssec dnssec-check-unsigned dnssec-debug dnssec-limits dnssec-no-timecheck dnssec-timestamp proxy-dnssec trust-anchor domain-needed bogus-priv dumpfile dumpmask edns-packet-max enable-dbus enable-ubus except-interface fast-dns-retry filter-A filter-AAAA filter-rr filterwin2k group user interface keep-in-foreground local-service local-ttl localise-queries log-async log-debug log-dhcp log-facility log-queries max-cache-ttl max-port max-tcp-connections max-ttl min-cache-ttl min-port neg-ttl no-daemon no-dhcp-interface no-dhcpv4-interface no-dhcpv6-interface no-hosts no-ident no-negcache no-ping no-poll no-resolv no-round-robin pid-file port-limit query-port quiet-dhcp quiet-dhcp6 quiet-ra rebind-domain-ok rebind-localhost-ok resolv-file stop-dns-rebind strict-order test umbrella use-stale-cache version help ipset nftset",
 	"has no counterpart":                                                        "alias auth-peer auth-sec-servers auth-server auth-soa auth-ttl auth-zone bogus-nxdomain ignore-address dynamic-host interface-name synth-domain selfmx localmx mx-target naptr-record dns-rr tag-if dhcp-name-match dhcp-remoteid dhcp-subscrid dhcp-proxy",
 	"a VLAN relays to another one; set its relay_vlan":                          "dhcp-relay",
 	"ranges of one shared network are on one VLAN; set the vlan of the subnets": "shared-network",
@@ -201,6 +207,16 @@ func (d *dnsmasq) line(x directive) error {
 		d.match(x)
 	case "dhcp-ignore":
 		d.ignore(x)
+	case "listen-address":
+		for _, f := range x.fields {
+			if a, err := netip.ParseAddr(f); err == nil {
+				d.listen = append(d.listen, a)
+			}
+		}
+		d.put(x.place, LeftOut, "belongs to the server program, not to the site")
+	case "port":
+		d.noDNS = x.value == "0"
+		d.put(x.place, LeftOut, "belongs to the server program, not to the site")
 	case "dhcp-authoritative":
 		d.put(x.place, Taken, "racks answer for the subnets that they serve")
 	case "enable-ra":
@@ -440,6 +456,9 @@ func (d *dnsmasq) finishTags() {
 	for _, o := range d.options {
 		d.place(o)
 	}
+	for _, s := range d.subnets {
+		d.ownRouter(s)
+	}
 	if len(d.upstream) > 0 {
 		d.addSetting(setting.UpstreamDNS, strings.Join(slices.Compact(d.upstream), " "))
 	}
@@ -449,5 +468,25 @@ func (d *dnsmasq) finishTags() {
 			name += "." + d.domain
 		}
 		d.addAddress(n.p, name, n.addr, 0)
+	}
+}
+
+// ownRouter names dnsmasq as the gateway of a subnet, as it does itself where no line says another
+// one. Its address is known where it listens on it.
+func (d *dnsmasq) ownRouter(s *subnetDecl) {
+	has := func(in *scope) bool {
+		return slices.ContainsFunc(in.options, func(o option) bool { return o.name == "routers" })
+	}
+	if s.prefix.Addr().Is6() || has(s.at) || has(d.site) || d.noRouter {
+		return
+	}
+	for _, a := range d.listen {
+		if s.prefix.Contains(a) {
+			s.doc.Gateway, s.taken = a.String(), append(s.taken, a)
+			return
+		}
+	}
+	for _, r := range s.ranges {
+		d.note(r.item, "dnsmasq names itself as the router of these clients: set gateway_ip of %s to its address", s.prefix)
 	}
 }

@@ -234,6 +234,7 @@ func (d *dnsmasq) host(x directive, fields []string) {
 	// Of several MAC addresses (wired and wireless of a laptop, say) one has the address at a time
 	// in dnsmasq; a reserved IP is of one.
 	host := d.addHost(x.place, h.name, d.site)
+	host.at.named = true
 	d.setMAC(x.part(macs[0]), host, withoutType(macs[0]))
 	for _, more := range macs[1:] {
 		d.put(x.part(more), LeftOut, "an address is reserved for one MAC address; reserve another one for it")

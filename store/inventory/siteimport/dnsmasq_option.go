@@ -44,6 +44,8 @@ func (d *dnsmasq) option(x directive, fields []string) {
 			o.tags = append(o.tags, tag)
 		} else if strings.HasPrefix(f, "vendor:") || strings.HasPrefix(f, "encap:") || strings.HasPrefix(f, "vi-encap:") {
 			why = "options within options have no counterpart; write their bytes as option 43"
+		} else if len(fields) > 1 && !isOptionName(f) && isOptionName(fields[1]) { // an old form has the tag alone
+			o.tags = append(o.tags, f)
 		} else {
 			break
 		}
@@ -52,6 +54,12 @@ func (d *dnsmasq) option(x directive, fields []string) {
 	if len(fields) == 0 {
 		d.put(x.place, LeftOut, "has no option; correct it")
 		return
+	}
+	if len(fields) == 1 && (fields[0] == "3" || fields[0] == "option:router") {
+		d.noRouter = true
+	}
+	if len(fields) == 1 && (fields[0] == "6" || fields[0] == "option:dns-server") {
+		d.noDNS = true
 	}
 	if why == "" {
 		o.option, why = dnsmasqValue(fields[0], fields[1:])
@@ -62,13 +70,6 @@ func (d *dnsmasq) option(x directive, fields []string) {
 	}
 	o.p = placeOf(d.put(x.place, LeftOut, "no line sets its tag"), x.place)
 	d.options = append(d.options, o)
-}
-
-// dnsmasqNames are the names that snippets have for the options of [perSubnet]: one that is named
-// here and numbered there would be in a subnet twice.
-var dnsmasqNames = map[string]string{
-	"3": "routers", "6": "domain-name-servers", "15": "domain-name", "26": "interface-mtu", "42": "ntp-servers", "119": "domain-search",
-	"dhcp6.23": "dhcp6.name-servers", "dhcp6.24": "dhcp6.domain-search",
 }
 
 // dnsmasqValue writes an option as a snippet has it.
@@ -87,10 +88,6 @@ func dnsmasqValue(name string, values []string) (o option, why string) {
 		code = known
 	}
 	o.name = prefix + strconv.Itoa(code)
-	// These are fields of subnets, or replace what a plan gives subnets, by their names.
-	if std := dnsmasqNames[o.name]; std != "" {
-		o.name = std
-	}
 	addrs := slices.IndexFunc(values, func(v string) bool { return !isAddr(v) }) < 0
 	switch {
 	case len(values) == 0 || len(values) == 1 && values[0] == "":
@@ -115,6 +112,12 @@ func dnsmasqValue(name string, values []string) (o option, why string) {
 		o.value = scalar(code, values[0])
 	}
 	return o, ""
+}
+
+// isOptionName reports whether a field is the number or name of an option.
+func isOptionName(f string) bool {
+	_, err := strconv.ParseUint(f, 10, 8)
+	return err == nil || strings.HasPrefix(f, "option:") || strings.HasPrefix(f, "option6:")
 }
 
 func isAddr(v string) bool {

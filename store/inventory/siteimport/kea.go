@@ -246,6 +246,7 @@ func (k *kea) reservation(n *node, in *scope) {
 	}
 	h := k.addHost(n.place(), name, in)
 	k.took(n, Taken, "the name of the host", "hostname")
+	h.at.named = true
 	switch {
 	case hw != nil:
 		k.setMAC(hw.place(), h, hw.text)

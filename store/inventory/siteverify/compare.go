@@ -1,6 +1,7 @@
 package siteverify
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -168,7 +169,7 @@ func seconds(n uint32) string {
 	switch n {
 	case 0:
 		return "none"
-	case 1<<32 - 1:
+	case 1<<32 - 2, 1<<32 - 1: // of 136 years, in which clients renew
 		return "for ever"
 	}
 	return fmt.Sprintf("%d s", n)
@@ -211,6 +212,10 @@ func (s *site) compare(q Question, old, mine Answer, decided bool) (out []Differ
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(codes)) {
+		// Servers write the name of a host in any case, with or without its domain.
+		if code == optHostname && sameHost(old.Options, mine.Options) {
+			continue
+		}
 		// A client that gets no broadcast address has the one that follows from its mask.
 		if _, has := old.Options[28]; code == 28 && !has {
 			continue
@@ -219,10 +224,20 @@ func (s *site) compare(q Question, old, mine Answer, decided bool) (out []Differ
 		case q.six && !slices.Contains(uncompared6, code):
 			add(fmt.Sprintf("option6 %d", code), shown6(code, old.Options), shown6(code, mine.Options))
 		case !q.six && !slices.Contains(uncompared, code):
-			add(fmt.Sprintf("option %d", code), shown(code, old.Options), shown(code, mine.Options))
+			add(fmt.Sprintf("option %d", code), s.shown(code, old.Options), s.shown(code, mine.Options))
 		}
 	}
 	return out
+}
+
+// sameHost reports whether two answers name the same host.
+func sameHost(old, mine map[byte][]byte) bool {
+	label := func(options map[byte][]byte) string {
+		name, _, _ := strings.Cut(string(options[optHostname]), ".")
+		return strings.TrimRight(name, "\x00")
+	}
+	a, b := label(old), label(mine)
+	return a != "" && strings.EqualFold(a, b)
 }
 
 // place says where an address of an unknown client lies: which one of a range it gets is chance.
@@ -260,7 +275,8 @@ func shown6(code byte, options map[byte][]byte) string {
 	return fmt.Sprintf("%x", raw)
 }
 
-func shown(code byte, options map[byte][]byte) string {
+// shown is an option of IPv4 for people. Both servers have the same addresses here.
+func (s *site) shown(code byte, options map[byte][]byte) string {
 	raw, ok := options[code]
 	text := strings.TrimRight(string(raw), "\x00") // some servers end texts with a zero byte
 	switch {
@@ -269,7 +285,12 @@ func shown(code byte, options map[byte][]byte) string {
 	case slices.Contains([]byte{1, 3, 6, 28, 42, 44}, code) && len(raw)%4 == 0:
 		var addrs []string
 		for ; len(raw) >= 4; raw = raw[4:] {
-			addrs = append(addrs, netip.AddrFrom4([4]byte(raw)).String())
+			a := netip.AddrFrom4([4]byte(raw))
+			if p, ok := s.subnetOf(a); bytes.Equal(raw[:4], options[optServer]) || ok && s.servers[p] == a {
+				addrs = append(addrs, "the server itself")
+				continue
+			}
+			addrs = append(addrs, a.String())
 		}
 		return strings.Join(addrs, ", ")
 	case strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) < 0:

@@ -53,8 +53,16 @@ type Question struct {
 	after int  // one more than the index of the question whose answer a request follows; 0 = none
 }
 
-// asked are the options that questions request: a server may leave out the others.
-var asked = []byte{1, 3, 6, 12, 15, 26, 28, 33, 42, 43, 44, 66, 67, 119, 121, 150, 209, 210}
+// asked are the options that questions request, since servers may leave out the others: all that
+// configurations set, but the server's own and answers to options that no question has.
+var asked = func() (out []byte) {
+	for code := byte(1); code < 255; code++ {
+		if code < 50 || code > 61 && code != 77 && code != 80 && code != 81 && code != 82 && code != 90 && code != 93 && code != 94 && code != 97 && code != 108 && code != 118 {
+			out = append(out, code)
+		}
+	}
+	return out
+}()
 
 // packet writes the question. A relay counts one hop and puts its address into giaddr.
 func (q Question) packet(xid uint32) []byte {

@@ -60,6 +60,7 @@ func dhcpdText(out *strings.Builder, file string, depth int) error {
 	if depth > 16 || out.Len() > maxIncluded {
 		return fmt.Errorf("%s: files are included too deep, or the configuration is too large", file)
 	}
+	raw = dhcpdOutside.ReplaceAll(raw, []byte("$1"))
 	last := "" // word; dhcpd does not distinguish upper case
 	for _, token := range dhcpdToken.FindAllString(string(raw), -1) {
 		word := strings.ToLower(token)
@@ -71,7 +72,7 @@ func dhcpdText(out *strings.Builder, file string, depth int) error {
 		case word == "include":
 			token = "" // the text of the file follows
 		case last == "include" && token[0] == '"':
-			if err := dhcpdText(out, strings.Trim(token, `"`), depth+1); err != nil {
+			if err := dhcpdText(out, named(file, strings.Trim(token, `"`)), depth+1); err != nil {
 				return err
 			}
 			token, word = "", "included"
@@ -85,6 +86,19 @@ func dhcpdText(out *strings.Builder, file string, depth int) error {
 	}
 	return nil
 }
+
+// named is the path of a file that another one names.
+func named(by, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(by), name)
+}
+
+// dhcpdOutside matches statements at the start of a line that name what the namespace does not
+// have: interfaces of subnets, and files of the real server, which win over those of the command
+// line.
+var dhcpdOutside = regexp.MustCompile(`(?mi)^(\s*)(interface\s+"?[\w.-]+"?|(dhcpv6-)?(lease|pid)-file-name\s+"[^"]*")\s*;`)
 
 // dhcpdToken matches a comment, a string, a word, a space or one other character.
 var dhcpdToken = regexp.MustCompile(`#[^\n]*|"(?:[^"\\]|\\.)*"|[A-Za-z0-9_.:-]+|\s+|(?s:.)`)
@@ -131,7 +145,7 @@ func dhcpdOf(dir string, files []string, six bool, wrapper string) (running, err
 	return running{
 		args:  []string{"dhcpd", family, "-f", "-d", "--no-pid", "-cf", conf, "-lf", lf, "eth0"},
 		ready: regexp.MustCompile(`Server starting service`),
-		noise: regexp.MustCompile(`^(exiting\.|This version|bug on|before|than a|process|and send|the README|bugs on|If you)`),
+		noise: regexp.MustCompile(`^(\s|Configuration file errors|exiting\.|This version|bug on|before|than a|process|and send|the README|bugs on|If you)`),
 	}, nil
 }
 
@@ -174,6 +188,7 @@ func keaOf(dir string, files []string, family string) (running, error) {
 	}
 	server["lease-database"] = map[string]any{"type": "memfile", "persist": true, "name": lf, "lfc-interval": 0}
 	server["loggers"] = []any{map[string]any{"name": program, "severity": "INFO", "output_options": []any{map[string]any{"output": "stdout", "flush": true}}}}
+	withoutInterfaces(server)
 	text, err := json.Marshal(map[string]any{name: server})
 	if err != nil {
 		return running{}, err
@@ -191,6 +206,22 @@ func keaOf(dir string, files []string, family string) (running, error) {
 		args: []string{program, "-c", conf}, env: []string{"KEA_PIDFILE_DIR=" + dir, "KEA_LOCKFILE_DIR=" + dir},
 		ready: regexp.MustCompile(`DHCP` + family + `_STARTED`), noise: regexp.MustCompile(` (INFO|DEBUG) `),
 	}, nil
+}
+
+// withoutInterfaces removes the interfaces of networks and subnets, which the namespace does not
+// have.
+func withoutInterfaces(value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		delete(v, "interface")
+		for _, in := range v {
+			withoutInterfaces(in)
+		}
+	case []any:
+		for _, in := range v {
+			withoutInterfaces(in)
+		}
+	}
 }
 
 var keaInclude = regexp.MustCompile(`<\?include\s+"([^"]+)"\?>`)
@@ -231,11 +262,7 @@ func plainJSON(file string, depth int) (string, error) {
 			if m == nil || !strings.HasPrefix(text, m[0]) {
 				return "", fmt.Errorf("%s: an include cannot be read", file)
 			}
-			name := m[1]
-			if !filepath.IsAbs(name) {
-				name = filepath.Join(filepath.Dir(file), name)
-			}
-			inner, err := plainJSON(name, depth+1)
+			inner, err := plainJSON(named(file, m[1]), depth+1)
 			if err != nil {
 				return "", err
 			}
@@ -258,8 +285,8 @@ var spareComma = regexp.MustCompile(`,(\s*[}\]])`)
 // writes, programs that it runs, and other services.
 var dnsmasqOutside = []string{"interface", "except-interface", "no-dhcp-interface", "listen-address", "bind-interfaces", "bind-dynamic", "dhcp-leasefile",
 	"leasefile-ro", "dhcp-script", "dhcp-luascript", "dhcp-scriptuser", "script-arp", "log-facility", "log-dhcp", "log-queries", "pid-file", "user", "group",
-	"port", "enable-tftp", "tftp-root", "keep-in-foreground", "no-daemon", "no-ping", "resolv-file", "dnssec", "conf-script", "enable-ra", "dumpfile", "dumpmask",
-	"enable-dbus", "enable-ubus", "conntrack", "dhcp-relay", "auth-server", "server", "trust-anchor", "bridge-interface", "shared-network"}
+	"enable-tftp", "tftp-root", "keep-in-foreground", "no-daemon", "no-ping", "resolv-file", "dnssec", "conf-script", "enable-ra", "dumpfile", "dumpmask",
+	"enable-dbus", "enable-ubus", "conntrack", "dhcp-relay", "auth-server", "server", "no-resolv", "no-hosts", "rev-server", "trust-anchor", "bridge-interface", "shared-network"}
 
 func prepareDnsmasq(dir string, files []string) (running, error) {
 	confs, leases := split(files)
@@ -274,11 +301,14 @@ func prepareDnsmasq(dir string, files []string) (running, error) {
 		return running{}, err
 	}
 	return running{
-		args:  []string{"dnsmasq", "-k", "--log-facility=-", "--user=root", "--port=0", "--no-ping", "--interface=eth0", "-C", conf, "-l", lf, "--pid-file="},
-		ready: regexp.MustCompile(`DHCP, (IP range|static leases|sockets bound)`), noise: regexp.MustCompile(`^$`),
+		args:  []string{"dnsmasq", "-k", "--log-facility=-", "--user=root", "--no-resolv", "--no-hosts", "--no-ping", "--interface=eth0", "-C", conf, "-l", lf, "--pid-file="},
+		ready: regexp.MustCompile(`DHCP, (IP range|static leases|proxy on subnet|sockets bound)`), noise: regexp.MustCompile(`^$`),
 		inSubnets: true, // ranges without a netmask take it from the interface
 	}, nil
 }
+
+// dnsmasqFiles are the lines that name files which are read as they are.
+var dnsmasqFiles = []string{"dhcp-hostsfile", "dhcp-hostsdir", "dhcp-optsfile", "dhcp-optsdir", "addn-hosts", "hostsdir"}
 
 // dnsmasqLines adds the lines of a file and of those that it names.
 func dnsmasqLines(out *strings.Builder, file string, depth int) error {
@@ -295,11 +325,12 @@ func dnsmasqLines(out *strings.Builder, file string, depth int) error {
 		switch {
 		case slices.Contains(dnsmasqOutside, name):
 		case name == "conf-file":
-			if err := dnsmasqLines(out, value, depth+1); err != nil {
+			if err := dnsmasqLines(out, named(file, value), depth+1); err != nil {
 				return err
 			}
 		case name == "conf-dir":
 			parts := strings.Split(value, ",")
+			parts[0] = named(file, parts[0])
 			entries, err := os.ReadDir(parts[0])
 			if err != nil {
 				return err
@@ -311,6 +342,8 @@ func dnsmasqLines(out *strings.Builder, file string, depth int) error {
 					}
 				}
 			}
+		case slices.Contains(dnsmasqFiles, name):
+			fmt.Fprintf(out, "%s=%s\n", name, named(file, value))
 		default:
 			out.WriteString(strings.TrimRight(line, "\n") + "\n")
 		}

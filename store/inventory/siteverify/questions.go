@@ -82,7 +82,7 @@ func (s *site) free(p netip.Prefix) netip.Addr {
 		}
 		a = a.Prev()
 	}
-	if !p.Contains(a) || s.dynamic(a) { // the whole subnet is a range: one of its addresses it is
+	if !p.Contains(a) || a == p.Addr() || s.dynamic(a) { // the whole subnet is a range: one of its addresses it is
 		a = netipx.PrefixLastIP(p).Prev()
 	}
 	s.taken[a] = true
