@@ -317,11 +317,11 @@ func (r *Region) followChanges(ctx context.Context) error {
 }
 
 // rest waits after a publication that took a time. Each publication looks at all nodes; many
-// changes in a row so take at most a fifth of a processor for it.
+// changes in a row so take at most a third of a processor for it.
 func rest(ctx context.Context, took time.Duration) {
 	select {
 	case <-ctx.Done():
-	case <-time.After(min(4*took, time.Second)):
+	case <-time.After(min(2*took, time.Second)):
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -187,18 +188,20 @@ func (c configCheckCmd) Run(io stdio) error {
 
 // tryCmd is `maas try`.
 type tryCmd struct {
-	Machines int  `default:"3" help:"Number of machines to boot, up to 10,000."`
-	BMCs     int  `name:"bmcs" help:"Number of BMCs, at least one for each machine. Behind each further one is a network card that starts from its own flash."`
-	Racks    int  `help:"Number of rack controllers. Default: 1."`
-	VLANs    int  `name:"vlans" help:"Number of networks, up to 32. Default: as many as the machines need."`
-	Keep     bool `help:"Keep everything running afterwards, for exploration, and print the address of the page."`
-	Open     bool `help:"Open the page in a browser at once, and keep everything running."`
-	JSON     bool `name:"json" help:"Print a summary as JSON instead of a timeline: times by stage, failures, processor time and memory."`
+	Machines int           `default:"3" help:"Number of machines to boot, up to 10,000."`
+	BMCs     int           `name:"bmcs" help:"Number of BMCs, at least one for each machine. Behind each further one is a network card that starts from its own flash."`
+	Racks    int           `help:"Number of rack controllers. Default: 1."`
+	VLANs    int           `name:"vlans" help:"Number of networks, up to 32. Default: as many as the machines need."`
+	Endure   time.Duration `help:"Afterwards keep a mixed load for that long: renewals, boots, names, proxy and changes. Shows whether memory, database and goroutines grow."`
+	Clients  int           `default:"2000" help:"Number of further hosts that renew their leases during --endure, up to 30,000."`
+	Keep     bool          `help:"Keep everything running afterwards, for exploration, and print the address of the page."`
+	Open     bool          `help:"Open the page in a browser at once, and keep everything running."`
+	JSON     bool          `name:"json" help:"Print a summary as JSON instead of a timeline: times by stage, failures, processor time and memory."`
 }
 
 // Run runs the command.
 func (c tryCmd) Run(ctx context.Context, io stdio) error {
 	return try.Run(ctx, try.Config{
-		Machines: c.Machines, BMCs: c.BMCs, Racks: c.Racks, VLANs: c.VLANs, Keep: c.Keep || c.Open, Open: c.Open, Out: io.out, JSON: c.JSON,
+		Machines: c.Machines, BMCs: c.BMCs, Racks: c.Racks, VLANs: c.VLANs, Endure: c.Endure, Clients: c.Clients, Keep: c.Keep || c.Open, Open: c.Open, Out: io.out, JSON: c.JSON,
 	})
 }

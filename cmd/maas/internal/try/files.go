@@ -19,14 +19,14 @@ const (
 
 // simulatedFiles writes files of plausible sizes below the directory. They stand for loaders,
 // kernel and initrd; the simulated machines load them but never run them.
-func (l *lab) simulatedFiles() error {
+func (l *lab) simulatedFiles(initrd int) error {
 	random := rand.NewChaCha8([32]byte{'m', 'a', 'a', 's'})
 	for _, f := range []struct {
 		name string
 		size int
 		keep **boottest.Content
 	}{
-		{"images/" + kernelName, kernelSize, &l.kernel}, {"images/" + initrdName, initrdSize, &l.initrd},
+		{"images/" + kernelName, kernelSize, &l.kernel}, {"images/" + initrdName, initrd, &l.initrd},
 		{"loaders/undionly.kpxe", 72 << 10, nil}, {"loaders/shimx64.efi", 950 << 10, nil}, {"loaders/grubx64.efi", 2500 << 10, nil},
 		{"loaders/snponly.efi", 220 << 10, nil},
 	} {

@@ -42,7 +42,7 @@ type lab struct {
 // newLab starts a region and racks. Networks are dealt to the racks in turn.
 func newLab(ctx context.Context, dir string, cfg Config, log *slog.Logger) (l *lab, err error) {
 	l = &lab{dir: dir, log: log}
-	if err := l.simulatedFiles(); err != nil {
+	if err := l.simulatedFiles(cfg.initrd); err != nil {
 		return nil, err
 	}
 	for i := range cfg.Racks {

@@ -157,8 +157,8 @@ func (l *lab) boot(ctx context.Context, m *machine, show *show) result {
 		if err := l.checkRunning(m, r.report); err != nil {
 			return err
 		}
-		addr, err := checkName(ctx, m)
-		if err != nil {
+		var addr string
+		if err := soon(ctx, func(ctx context.Context) (err error) { addr, err = checkName(ctx, m); return err }); err != nil {
 			return err
 		}
 		m.clock.reach("name", true)

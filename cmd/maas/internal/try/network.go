@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gomaas/maas/pxe/boottest"
 )
@@ -54,6 +55,7 @@ type dhcpPorts struct {
 	end     sync.Once
 	ended   chan struct{}
 	readers sync.WaitGroup
+	answers atomic.Int64 // that were sent
 }
 
 // packet is a datagram that arrived.
@@ -111,6 +113,7 @@ func (d *dhcpPorts) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.A
 	if !ok {
 		return fmt.Errorf("the simulated rack has no link %q", link)
 	}
+	d.answers.Add(1)
 	return port.WriteDHCP(b, link, src, dst, hw)
 }
 

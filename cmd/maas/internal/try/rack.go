@@ -19,6 +19,7 @@ const rackHTTP = 5248
 type station struct {
 	name  string
 	vlans []*vlan
+	dhcp  *dhcpPorts
 	rack  *rack.Rack
 	dns   string       // loopback address of its DNS server, for looking around
 	stop  func() error // ends Serve
@@ -55,7 +56,7 @@ func (s *station) sockets() (open rack.Sockets, err error) {
 	if err != nil {
 		return open, err
 	}
-	open.DHCP = dhcp
+	open.DHCP, s.dhcp = dhcp, dhcp
 	loopback, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		return open, err

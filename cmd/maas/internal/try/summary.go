@@ -28,6 +28,8 @@ type Summary struct {
 	Seconds float64 `json:"seconds"`
 	CPU     float64 `json:"cpu_seconds"`
 	Memory  int64   `json:"memory"`
+	// Endurance has the outcome of the load that followed; nil means there was none.
+	Endurance *Endurance `json:"endurance,omitempty"`
 }
 
 // Failure is a machine that did not boot, and the stage that it was in.

@@ -28,6 +28,10 @@ type Config struct {
 	// VLANs is the number of networks, 1 to 32, and Racks that of the racks that serve them, at most
 	// one for each. Zero means as many as the machines need, and 1.
 	VLANs, Racks int
+	// Endure keeps a mixed load on the site for that long after the boots, with so many Clients that
+	// renew their leases. Zero means no load.
+	Endure  time.Duration
+	Clients int
 	// Keep leaves everything up until ctx ends.
 	Keep bool
 	// Open opens the page in a browser before the machines are switched on.
@@ -36,6 +40,8 @@ type Config struct {
 	Out io.Writer
 	// JSON writes a [Summary] instead of a timeline and a table.
 	JSON bool
+
+	initrd int // bytes of the initrd, for tests; 0 = as large as usual
 }
 
 // fill replaces zero values and checks the bounds.
@@ -44,7 +50,10 @@ func (c Config) fill() (Config, error) {
 		c.BMCs = c.Machines
 	}
 	if c.VLANs == 0 {
-		c.VLANs = max((c.BMCs+vlanShare-1)/vlanShare, c.Racks, 1)
+		c.VLANs = max((c.BMCs+vlanShare-1)/vlanShare, (c.hosts()+vlanHosts-1)/vlanHosts, c.Racks, 1)
+	}
+	if c.initrd == 0 {
+		c.initrd = initrdSize
 	}
 	if c.Racks == 0 {
 		c.Racks = 1
@@ -58,10 +67,20 @@ func (c Config) fill() (Config, error) {
 		return c, fmt.Errorf("--vlans goes from 1 to %d", maxVLANs)
 	case c.Racks < 1 || c.Racks > c.VLANs:
 		return c, fmt.Errorf("--racks goes from 1 to the number of VLANs, %d", c.VLANs)
-	case c.BMCs > c.VLANs*vlanHosts:
-		return c, fmt.Errorf("%d VLANs have %d addresses for %d machines and cards: raise --vlans", c.VLANs, c.VLANs*vlanHosts, c.BMCs)
+	case c.Clients < 0 || c.Clients > maxBMCs:
+		return c, fmt.Errorf("--clients goes from 0 to %d", maxBMCs)
+	case c.hosts() > c.VLANs*vlanHosts:
+		return c, fmt.Errorf("%d VLANs have %d addresses for %d hosts: raise --vlans", c.VLANs, c.VLANs*vlanHosts, c.hosts())
 	}
 	return c, c.checkFiles()
+}
+
+// hosts returns the number of hosts that need an address.
+func (c Config) hosts() int {
+	if c.Endure > 0 {
+		return c.BMCs + c.Clients
+	}
+	return c.BMCs
 }
 
 // checkFiles makes sure that this process may open a socket for each BMC.
@@ -93,7 +112,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if cfg, err = cfg.fill(); err != nil {
 		return err
 	}
-	if cfg.BMCs > fewMachines {
+	if cfg.hosts() > fewMachines {
 		// Fewer collections save a seventh of the processor time.
 		defer debug.SetGCPercent(debug.SetGCPercent(400))
 		defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryGoal))
@@ -119,6 +138,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		out = io.Discard
 	}
 	show := newShow(out, cfg.BMCs)
+	show.sums = show.sums || cfg.Endure > 0 // steps of boots would hide what grows
 	fmt.Fprintln(out, l.intro(cfg))
 	machines := plan(cfg.Machines, cfg.BMCs)
 	if err := l.addMachines(ctx, machines, show); err != nil {
@@ -137,6 +157,14 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		fmt.Fprintf(out, "The %v for all boots ran out; fewer machines, or a host with more processors, need less.\n", bootTime(cfg))
 	}
 	summary.write(out, results)
+	if cfg.Endure > 0 && summary.Booted == summary.Machines {
+		e, err := l.endure(ctx, cfg, machines, out)
+		if err != nil {
+			return err
+		}
+		e.write(out)
+		summary.Endurance = &e
+	}
 	if cfg.JSON {
 		if err := summary.writeJSON(cfg.Out); err != nil {
 			return err
@@ -148,6 +176,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	if failed := summary.Machines - summary.Booted; failed > 0 {
 		return fmt.Errorf("%d of %d machines did not boot", failed, len(machines))
+	}
+	if e := summary.Endurance; e != nil && e.failed() > 0 {
+		return fmt.Errorf("%d pieces of work failed", e.failed())
 	}
 	return nil
 }

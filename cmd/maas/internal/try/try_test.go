@@ -3,9 +3,11 @@ package try
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -13,7 +15,7 @@ import (
 // Machines and cards of several racks and networks boot, and the summary says so.
 func TestRun(t *testing.T) {
 	var out bytes.Buffer
-	if err := Run(t.Context(), Config{Machines: 5, BMCs: 12, Racks: 2, VLANs: 3, JSON: true, Out: &out}); err != nil {
+	if err := Run(t.Context(), Config{Machines: 5, BMCs: 12, Racks: 2, VLANs: 3, initrd: 1 << 20, JSON: true, Out: &out}); err != nil {
 		t.Fatal(err, out.String())
 	}
 	var s Summary
@@ -38,7 +40,8 @@ func TestFill(t *testing.T) {
 		{Config{Machines: 2, Racks: 2}, Config{Machines: 2, BMCs: 2, VLANs: 2, Racks: 2}},
 	} {
 		got, err := c.given.fill()
-		if diff := cmp.Diff(c.want, got); diff != "" || err != nil {
+		c.want.initrd = initrdSize
+		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(Config{})); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
 		}
 	}
@@ -83,5 +86,34 @@ func TestVLANs(t *testing.T) {
 			t.Errorf("%v: %v to %v", v.segment.Prefix(), first, last)
 		}
 		before = last
+	}
+}
+
+// A load that is kept on a site does all kinds of work without a failure.
+func TestEndure(t *testing.T) {
+	var out bytes.Buffer
+	err := Run(t.Context(), Config{Machines: 2, Endure: 5 * time.Second, Clients: 20, initrd: 1 << 20, JSON: true, Out: &out})
+	var s Summary
+	if err != nil || json.Unmarshal(out.Bytes(), &s) != nil || s.Endurance == nil || len(s.Endurance.Grows) != 4 || len(s.Endurance.Loads) != 5 {
+		t.Fatalf("%v: %s", err, &out)
+	}
+	for _, l := range s.Endurance.Loads {
+		if l.Failed > 0 {
+			t.Errorf("%+v", l)
+		}
+	}
+}
+
+// Slopes are those of the second half, for an hour.
+func TestSlopes(t *testing.T) {
+	s := &series{names: []string{"flat", "grows"}}
+	for i := range 10 {
+		s.at = append(s.at, time.Duration(i)*time.Minute)
+		s.seen = append(s.seen, []float64{7, float64(max(i, 5)) * 2})
+	}
+	want := []Slope{{"flat", 7, 7, 0}, {"grows", 10, 18, 120}}
+	near := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-6 })
+	if diff := cmp.Diff(want, s.slopes(), near); diff != "" {
+		t.Error(diff)
 	}
 }
