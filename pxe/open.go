@@ -83,6 +83,9 @@ func (s *Server) complete(r *Request, c firmware.Client) {
 	if r.UUID == "" {
 		r.UUID = c.UUID
 	}
+	if c.IsRaspberryPi() && (r.Config == "" || r.Config == firmware.RaspberryPi) { // not what it says that it is
+		r.Arch, r.Method = firmware.ArchRaspberryPi, ""
+	}
 	if r.Arch == firmware.ArchUnknown && len(c.Arch) > 0 {
 		r.Arch = c.Arch[0]
 	}
@@ -194,6 +197,8 @@ func (s *Server) openResource(ctx context.Context, in inbound, res resource, r R
 		return s.installer(ctx, in, r, e)
 	case kindESXi:
 		return s.esxi(ctx, in, res, r, e)
+	case kindPi:
+		return s.raspberryPi(ctx, in, res, r, e)
 	case kindFile:
 		c, err := s.file(in, res.file)
 		if res.whole != "" && errors.Is(err, fs.ErrNotExist) {
@@ -203,7 +208,11 @@ func (s *Server) openResource(ctx context.Context, in inbound, res resource, r R
 		}
 		return c, err
 	}
-	return s.loader(in, r, res.file)
+	c, err := s.loader(in, r, res.file)
+	if errors.Is(err, fs.ErrNotExist) && !firmware.RaspberryPiNeeds(res.file) && s.isPi(r) {
+		err = fmt.Errorf("%w: %w", ErrNoProfile, err) // one of the dozens of names that it tries
+	}
+	return c, err
 }
 
 // autoexec answers iPXE for UEFI, which asks for a script beside its own file before it has

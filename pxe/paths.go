@@ -27,6 +27,7 @@ const unknownID = "unknown"
 //	[DIR/]grub.cfg[-01-MAC | -MAC | -default-ARCH] GRUB
 //	[PREFIX/]pxelinux.cfg/NAME                    pxelinux and its imitators
 //	[MAC/]onie-installer[-...]                    ONIE
+//	config.txt, cmdline.txt, kernel8.img, initrdN.img  the firmware of a Raspberry Pi
 //	anything else                                 a boot loader, or another file beside the loaders
 //
 // ID is a MAC address with dashes, or "unknown".
@@ -53,6 +54,7 @@ const (
 	kindLoader
 	kindInstaller
 	kindESXi
+	kindPi
 	kindDone
 )
 
@@ -72,6 +74,9 @@ func parsePath(name string) resource {
 		}
 	case dir == "images" && below != "":
 		return resource{kind: kindFile, arch: firmware.ArchUnknown, file: below, whole: name, stage: StageFile}
+	}
+	if res, ok := parsePi(name); ok {
+		return res
 	}
 	if res, ok := parseConfig(name, first); ok {
 		return res
@@ -93,6 +98,8 @@ func parseConfig(name, first string) (resource, bool) {
 		res = parseSuffix(firmware.IPXE, "")
 	case path.Base(dir) == "pxelinux.cfg":
 		res = parsePXELinux(base, archOfPrefix(first))
+	case strings.EqualFold(path.Base(dir), "extlinux") && base == "extlinux.conf": // U-Boot's name on disks
+		res = resource{kind: kindConfig, lang: firmware.PXELINUX, arch: firmware.ArchUnknown, stage: StageConfig}
 	case name == ukiName:
 		res = resource{kind: kindInstaller, lang: firmware.UKI, arch: firmware.ArchUnknown, stage: StageKernel}
 	case strings.HasPrefix(base, onieInstaller):
@@ -186,8 +193,9 @@ func parsePXELinux(base string, arch firmware.Arch) resource {
 	res := resource{kind: kindConfig, lang: firmware.PXELINUX, arch: arch, named: true, stage: StageConfig}
 	if def, ok := strings.CutPrefix(base, "default"); ok {
 		// U-Boot asks for default-arm on 64-bit boards, too.
-		if name := strings.TrimLeft(def, "-."); archNamed(name) != firmware.ArchUnknown && name != "arm" {
-			res.arch = archNamed(name)
+		name, _, _ := strings.Cut(strings.TrimLeft(def, "-."), "-") // default-arm-bcm283x-rpi
+		if arch := archNamed(name); arch != firmware.ArchUnknown && name != "arm" {
+			res.arch = arch
 		}
 		return res
 	}

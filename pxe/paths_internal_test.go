@@ -83,6 +83,15 @@ func TestParsePath(t *testing.T) {
 		{"ppc64el/boot/grub/core.elf", kindLoader, "", "", firmware.ArchUnknown, false, "ppc64el/boot/grub/core.elf"},
 		{"ppc64el/grub/grub.cfg-01-" + dashes, kindConfig, firmware.GRUB, mac, firmware.ArchUnknown, true, ""},
 		{"s390x", kindLoader, "", "", firmware.ArchUnknown, false, "s390x"},
+		{"config.txt", kindPi, firmware.RaspberryPi, "", firmware.ArchUnknown, false, "config.txt"},
+		{"kernel8.img", kindPi, firmware.RaspberryPi, "", firmware.ArchUnknown, false, "kernel8.img"},
+		{"initrd10.img", kindPi, firmware.RaspberryPi, "", firmware.ArchUnknown, false, "initrd10.img"},
+		{"initrd01.img", kindLoader, "", "", firmware.ArchUnknown, false, "initrd01.img"},
+		{"initrd-1.img", kindLoader, "", "", firmware.ArchUnknown, false, "initrd-1.img"},
+		{"deadbeef/config.txt", kindLoader, "", "", firmware.ArchUnknown, false, "deadbeef/config.txt"},
+		{"extlinux/extlinux.conf", kindConfig, firmware.PXELINUX, "", firmware.ArchUnknown, false, ""},
+		{"pxelinux.cfg/default-arm-bcm283x-rpi", kindConfig, firmware.PXELINUX, "", firmware.ArchUnknown, true, ""},
+		{"pxelinux.cfg/default-riscv64-qemu", kindConfig, firmware.PXELINUX, "", firmware.ArchRISCV64, true, ""},
 		{"shimx64.efi", kindLoader, "", "", firmware.ArchUnknown, false, "shimx64.efi"},
 		{"revocations_sku.efi", kindLoader, "", "", firmware.ArchUnknown, false, "revocations_sku.efi"},
 	}
@@ -114,7 +123,7 @@ func TestMethodConfigsAreServed(t *testing.T) {
 			if strings.Contains(name, "{hexip}") || firmware.Optional(firmware.Quirks(), name) && parsePath(name).kind == kindLoader {
 				continue // deliberately absent, or the machine's own
 			}
-			if got := parsePath(name); got.kind != kindConfig && got.kind != kindInstaller || got.lang != m.Config {
+			if got := parsePath(name); got.kind != kindConfig && got.kind != kindInstaller && got.kind != kindPi || got.lang != m.Config {
 				t.Errorf("%s: %s is %+v", m.Name, name, got)
 			}
 		}

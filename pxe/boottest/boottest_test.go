@@ -65,6 +65,9 @@ func loaders() fs.FS {
 		"snponly-loong64.efi": {Data: bytes.Repeat([]byte("snp"), 5_500)}, "grubloongarch64.efi": {Data: bytes.Repeat([]byte("grub"), 7_500)},
 		"snponly-arm64.efi": {Data: bytes.Repeat([]byte("snp"), 5_000)},
 		"pxelinux.0":        {Data: bytes.Repeat([]byte("pxe"), 10_000)}, "lpxelinux.0": {Data: bytes.Repeat([]byte("lpxe"), 10_000)},
+		"bootcode.bin": {Data: []byte("boot code")}, "start.elf": {Data: bytes.Repeat([]byte("gpu"), 9_000)}, "fixup.dat": {Data: []byte("fix")},
+		"start4.elf": {Data: bytes.Repeat([]byte("gpu4"), 9_000)}, "fixup4.dat": {Data: []byte("fix4")},
+		"bcm2710-rpi-3-b.dtb": {Data: []byte("tree 3")}, "bcm2711-rpi-4-b.dtb": {Data: []byte("tree 4")}, "bcm2712-rpi-5-b.dtb": {Data: []byte("tree 5")},
 		"ldlinux.c32": {Data: bytes.Repeat([]byte("ldl"), 10_000)}, "poweroff.c32": {Data: []byte("off")},
 	}
 }
@@ -80,6 +83,7 @@ type network struct {
 	mode    dhcpsrv.Mode
 	wide    bool                // for a thousand machines
 	trials  *bootloaders.Trials // nil = every machine is handed the loader of its method
+	known   bool                // the boot server knows machines by their addresses, also without trials
 	deaf    bool                // nothing but DHCP gets through
 	relay   bool                // machines are behind a relay, on s.segment; the servers are on another segment
 }
@@ -147,11 +151,12 @@ func runOn(t testing.TB, where network, change func(*boottest.Segment, *pxe.Conf
 			where.trials.Saw(e)
 		}
 	}
-	cfg := pxe.Config{Resolver: pxe.Static(profile()), Files: files(), Loaders: loaders(), Methods: where.methods, Events: hear}
+	var clients pxe.Clients
+	cfg := pxe.Config{Resolver: pxe.Static(profile()), Files: files(), Loaders: loaders(), Methods: where.methods, Events: hear, Describe: clients.Describe}
 	if change != nil {
 		change(s.segment, &cfg)
 	}
-	if where.trials != nil { // which goes by who fetched what
+	if where.known || where.trials != nil { // trials go by who fetched what
 		cfg.Identify = pxe.IdentifierFunc(func(a netip.Addr) (net.HardwareAddr, bool) {
 			l, ok := s.dhcp.Lookup(a.Unmap())
 			return l.MAC, ok
@@ -175,7 +180,10 @@ func runOn(t testing.TB, where network, change func(*boottest.Segment, *pxe.Conf
 		pick = where.trials.Next
 	}
 	s.dhcp, err = dhcpsrv.New(dhcpsrv.Config{Boot: pxedhcp.New(pxedhcp.Config{
-		Methods: where.methods, Loader: choice, Pick: pick, Seen: func(c firmware.Client, o firmware.Offer) { hear(pxe.Offered(o, c, time.Now())) },
+		Methods: where.methods, Loader: choice, Pick: pick, Seen: func(c firmware.Client, o firmware.Offer) {
+			clients.Remember(c)
+			hear(pxe.Offered(o, c, time.Now()))
+		},
 	})})
 	must(t, err)
 	must(t, s.dhcp.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{where.subnet(s.segment.Link, where.prefix())}}))

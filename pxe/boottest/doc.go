@@ -31,9 +31,9 @@
 // DHCP, TFTP, HTTP and DNS are spoken byte by byte, by clients written for this package and not by
 // those of the servers under test. Options, order of requests and waits follow captures of QEMU's
 // iPXE ROM, OVMF, shim 15.8, GRUB 2.06, pxelinux 6.04, U-Boot 2023.01 and udhcpc; Petitboot,
-// s390-ccw and ONIE are made after their manuals. iPXE scripts and configurations of GRUB and
-// pxelinux are interpreted, in the part of the languages that boot servers use; a command that the
-// interpreter does not know fails as it would on a loader without it, and is noted in
+// s390-ccw, ONIE and Raspberry Pi are made after their manuals. iPXE scripts and configurations of
+// GRUB and pxelinux are interpreted, in the part of the languages that boot servers use; a command
+// that the interpreter does not know fails as it would on a loader without it, and is noted in
 // [Report.Console]. Nothing is simulated below UDP and TCP: no ARP, no IP fragments, no Ethernet
 // frames. Loaders are not executed: their names decide what they do.
 //

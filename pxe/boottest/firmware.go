@@ -43,12 +43,12 @@ type Firmware struct {
 	BootServer bool
 
 	// Loader says what the firmware itself is able to run: "ipxe" interprets iPXE scripts,
-	// "pxelinux" configurations of pxelinux, "onie" runs installers, "flash" starts a system of its
-	// own, "" only runs loaders.
+	// "pxelinux" configurations of pxelinux, "raspberrypi" reads config.txt, "onie" runs installers,
+	// "flash" starts a system of its own, "" only runs loaders.
 	Loader string
 	// Configs are the names that firmware asks for by itself, below the path prefix of option 210,
-	// when DHCP names no boot file. They may hold {uuid}, {mac} and {hexip}, the address in all its
-	// lengths.
+	// when DHCP names no boot file; one that ends with a question mark may be absent. They may hold
+	// {uuid}, {mac} and {hexip}, the address in all its lengths.
 	Configs []string
 	// EFI firmware ends in its set-up screen when a loader returns success; others go on with the
 	// next boot device.
@@ -161,6 +161,20 @@ var (
 	}
 	UBootARM32 = UBootARM64.as("uboot-armhf", 21, "U-Boot.armv7")
 
+	// RaspberryPi3, RaspberryPi4 and RaspberryPi5 are the firmware of the boards, after the
+	// documentation of Raspberry Pi on network booting and nobodd's explanation of it. A Pi 3 has a
+	// boot ROM alone, a Pi 4 and 5 a boot loader in an EEPROM.
+	RaspberryPi3 = Firmware{
+		Name: "raspberry-pi-3", Arch: []uint16{0}, VendorClass: "PXEClient:Arch:00000:UNDI:002001", NIC: []byte{1, 2, 1},
+		Requested: []byte{1, 3, 43, 60, 66, 67, 128, 129, 130, 131, 132, 133, 134, 135}, UUID: true, Resend: edkResend,
+		Loader:  "raspberrypi",
+		Configs: []string{"bootcode.bin", "bootsig.bin?", "config.txt", "start.elf", "fixup.dat", "recovery.elf?", "bcm2710-rpi-3-b.dtb", "overlays/overlay_map.dtb?"},
+	}
+	RaspberryPi4 = RaspberryPi3.pi("raspberry-pi-4", "config.txt", "pieeprom.sig?", "recover4.elf?", "recovery.elf?", "start4.elf", "fixup4.dat",
+		"dt-blob.bin?", "bootcfg.txt?", "bcm2711-rpi-4-b.dtb", "armstub8-gic.bin?", "overlays/overlay_map.dtb?")
+	RaspberryPi5 = RaspberryPi3.pi("raspberry-pi-5", "config.txt", "pieeprom.sig?", "recovery.elf?", "bcm2712-rpi-5-b.dtb", "armstub8-2712.bin?",
+		"overlays/overlay_map.dtb?")
+
 	// ONIE is the installer of bare-metal switches, after its specification.
 	ONIE = Firmware{
 		Name: "onie", VendorClass: "onie_vendor:x86_64-kvm_x86_64-r0", UserClass: "onie_dhcp_user_class",
@@ -180,6 +194,13 @@ var pxelinuxConfigs = []string{"pxelinux.cfg/{uuid}", "pxelinux.cfg/01-{mac}", "
 // as is the firmware on another kind of machine.
 func (f Firmware) as(name string, arch uint16, vendorClass string) Firmware {
 	f.Name, f.Arch, f.VendorClass = name, []uint16{arch}, vendorClass
+	return f
+}
+
+// pi is the firmware of a later Raspberry Pi, which has an EEPROM and asks for large blocks.
+func (f Firmware) pi(name string, names ...string) Firmware {
+	f.Name, f.Configs = name, names
+	f.TFTP, f.SizeProbe = TFTPOptions{BlockSize: 1024, AskSize: true}, true
 	return f
 }
 

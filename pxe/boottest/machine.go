@@ -170,6 +170,8 @@ func (b *boot) network(ctx context.Context) error {
 	switch {
 	case b.fw.Loader == "onie":
 		return b.onie(ctx)
+	case b.fw.Loader == "raspberrypi":
+		return b.raspberryPi(ctx)
 	case b.lease.BootFile == "" && b.fw.Loader == "pxelinux":
 		return b.netboot(ctx)
 	case b.lease.BootFile == "":

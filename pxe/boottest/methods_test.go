@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"path"
 	"slices"
@@ -28,37 +29,80 @@ type personality struct {
 	firmware boottest.Firmware
 	programs []string // files of the stage "loader" that were read to their end
 	config   string   // base name of the last configuration
+	mac      net.HardwareAddr
 }
 
 func personalities() []personality {
 	shim := func(suffix string) []string { return []string{"shim" + suffix + ".efi", "grub" + suffix + ".efi"} }
 	return []personality{
-		{"ipxe", boottest.BIOSiPXE, nil, "script.ipxe"},
-		{"uefi-amd64-http", boottest.UEFIHTTP, []string{"snponly.efi"}, "script.ipxe"},
-		{"uefi-arm64-http", boottest.UEFIARM64HTTP, []string{"snponly-arm64.efi"}, "script.ipxe"},
-		{"uefi-amd64-pxe", boottest.UEFIShimGRUB, shim("x64"), "grub.cfg-01-{mac}"},
-		{"uefi-arm64-pxe", boottest.UEFIARM64, shim("aa64"), "grub.cfg-01-{mac}"},
-		{"uefi-i386-pxe", boottest.UEFIIA32, shim("ia32"), "grub.cfg-01-{mac}"},
-		{"uefi-riscv64-http", boottest.UEFIRISCV64HTTP, []string{"snponly-riscv64.efi"}, "script.ipxe"},
-		{"uefi-riscv64-pxe", boottest.UEFIRISCV64, []string{"grubriscv64.efi"}, "grub.cfg-01-{mac}"},
-		{"uefi-loong64-http", boottest.UEFILoong64HTTP, []string{"snponly-loong64.efi"}, "script.ipxe"},
-		{"uefi-loong64-pxe", boottest.UEFILoong64, []string{"grubloongarch64.efi"}, "grub.cfg-01-{mac}"},
-		{"onie", boottest.ONIE, nil, ""},
-		{"powernv", boottest.Petitboot, nil, "{uuid}"},
-		{"s390x", boottest.S390X, nil, "{uuid}"},
-		{"arm64-uboot", boottest.UBootARM64, nil, "01-{dashes}"},
-		{"armhf-uboot", boottest.UBootARM32, nil, "01-{dashes}"},
-		{"bios-pxe", boottest.BIOSPXE, []string{"undionly.kpxe"}, "script.ipxe"},
-		{"default", boottest.UnknownPXE, []string{"undionly.kpxe"}, "script.ipxe"},
-		{"bios-pxelinux", boottest.BIOSPXE, []string{"pxelinux.0", "ldlinux.c32"}, "{uuid}"},
-		{"bios-lpxelinux", boottest.BIOSPXE, []string{"lpxelinux.0", "ldlinux.c32"}, "{uuid}"},
-		{"uefi-amd64-ipxe", boottest.UEFIShimGRUB, []string{"snponly.efi"}, "script.ipxe"},
-		{"uefi-arm64-ipxe", boottest.UEFIARM64, []string{"snponly-arm64.efi"}, "script.ipxe"},
-		{"uefi-riscv64-ipxe", boottest.UEFIRISCV64, []string{"snponly-riscv64.efi"}, "script.ipxe"},
-		{"uefi-loong64-ipxe", boottest.UEFILoong64, []string{"snponly-loong64.efi"}, "script.ipxe"},
-		{"uefi-http-uki", boottest.UEFIHTTP, nil, ""},
-		{"uefi-uki", boottest.UEFIShimGRUB, nil, ""},
+		{"ipxe", boottest.BIOSiPXE, nil, "script.ipxe", nil},
+		{"uefi-amd64-http", boottest.UEFIHTTP, []string{"snponly.efi"}, "script.ipxe", nil},
+		{"uefi-arm64-http", boottest.UEFIARM64HTTP, []string{"snponly-arm64.efi"}, "script.ipxe", nil},
+		{"uefi-amd64-pxe", boottest.UEFIShimGRUB, shim("x64"), "grub.cfg-01-{mac}", nil},
+		{"uefi-arm64-pxe", boottest.UEFIARM64, shim("aa64"), "grub.cfg-01-{mac}", nil},
+		{"uefi-i386-pxe", boottest.UEFIIA32, shim("ia32"), "grub.cfg-01-{mac}", nil},
+		{"uefi-riscv64-http", boottest.UEFIRISCV64HTTP, []string{"snponly-riscv64.efi"}, "script.ipxe", nil},
+		{"uefi-riscv64-pxe", boottest.UEFIRISCV64, []string{"grubriscv64.efi"}, "grub.cfg-01-{mac}", nil},
+		{"uefi-loong64-http", boottest.UEFILoong64HTTP, []string{"snponly-loong64.efi"}, "script.ipxe", nil},
+		{"uefi-loong64-pxe", boottest.UEFILoong64, []string{"grubloongarch64.efi"}, "grub.cfg-01-{mac}", nil},
+		{"onie", boottest.ONIE, nil, "", nil},
+		{"powernv", boottest.Petitboot, nil, "{uuid}", nil},
+		{"s390x", boottest.S390X, nil, "{uuid}", nil},
+		{"arm64-uboot", boottest.UBootARM64, nil, "01-{dashes}", nil},
+		{"armhf-uboot", boottest.UBootARM32, nil, "01-{dashes}", nil},
+		pi("4", boottest.RaspberryPi4, "start4.elf", "fixup4.dat", "bcm2711-rpi-4-b.dtb"),
+		{"bios-pxe", boottest.BIOSPXE, []string{"undionly.kpxe"}, "script.ipxe", nil},
+		{"default", boottest.UnknownPXE, []string{"undionly.kpxe"}, "script.ipxe", nil},
+		{"bios-pxelinux", boottest.BIOSPXE, []string{"pxelinux.0", "ldlinux.c32"}, "{uuid}", nil},
+		{"bios-lpxelinux", boottest.BIOSPXE, []string{"lpxelinux.0", "ldlinux.c32"}, "{uuid}", nil},
+		{"uefi-amd64-ipxe", boottest.UEFIShimGRUB, []string{"snponly.efi"}, "script.ipxe", nil},
+		{"uefi-arm64-ipxe", boottest.UEFIARM64, []string{"snponly-arm64.efi"}, "script.ipxe", nil},
+		{"uefi-riscv64-ipxe", boottest.UEFIRISCV64, []string{"snponly-riscv64.efi"}, "script.ipxe", nil},
+		{"uefi-loong64-ipxe", boottest.UEFILoong64, []string{"snponly-loong64.efi"}, "script.ipxe", nil},
+		{"uefi-http-uki", boottest.UEFIHTTP, nil, "", nil},
+		{"uefi-uki", boottest.UEFIShimGRUB, nil, "", nil},
 	}
+}
+
+// pi is a board with a link address of Raspberry Pi, by which it is known.
+func pi(name string, f boottest.Firmware, programs ...string) personality {
+	return personality{"raspberry-pi", f, programs, "cmdline.txt", net.HardwareAddr{0xdc, 0xa6, 0x32, 0, 0, name[0]}}
+}
+
+// The boards boot the profile of their machine: by what it is made into, or by an operator's files below
+// a serial number, which go first.
+func TestRaspberryPi(t *testing.T) {
+	for _, p := range []personality{
+		pi("3", boottest.RaspberryPi3, "bootcode.bin", "start.elf", "fixup.dat", "bcm2710-rpi-3-b.dtb"),
+		pi("5", boottest.RaspberryPi5, "bcm2712-rpi-5-b.dtb"),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			runOn(t, network{known: true}, everybody, func(s *site) {
+				r, err := s.segment.NewMachine(boottest.MachineConfig{Firmware: p.firmware, MAC: p.mac}).Boot(t.Context())
+				p.check(t, r, err)
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		own := fstest.MapFS{"04030201/config.txt": {Data: []byte("kernel=own.img # mine\n")}, "04030201/own.img": {Data: []byte("own")},
+			"04030201/bcm2712-rpi-5-b.dtb": {Data: []byte("tree")}}
+		serve := func(g *boottest.Segment, c *pxe.Config) { everybody(g, c); c.Loaders = own }
+		runOn(t, network{}, serve, func(s *site) {
+			r, err := s.segment.NewMachine(boottest.MachineConfig{Firmware: boottest.RaspberryPi5, MAC: pi("5", boottest.RaspberryPi5).mac,
+				UUID: [16]byte{4, 3, 2, 1}}).Boot(t.Context())
+			if err != nil || r.Running.Kernel.Size != 3 || !strings.HasSuffix(r.Running.Kernel.URL, "/04030201/own.img") {
+				t.Errorf("running %+v, %v\n%s", r.Running, err, strings.Join(fetches(r), "\n"))
+			}
+		})
+	})
+	synctest.Test(t, func(t *testing.T) { // the same class from a PC: no option 43
+		runOn(t, network{}, everybody, func(s *site) {
+			_, err := s.segment.NewMachine(boottest.MachineConfig{Firmware: boottest.RaspberryPi4}).Boot(t.Context())
+			if err == nil || !strings.Contains(err.Error(), "option 43") {
+				t.Errorf("a PC: %v", err)
+			}
+		})
+	})
 }
 
 // table puts the method in front when it is an alternative. An alternative must not hide iPXE.
@@ -156,7 +200,7 @@ func (p personality) check(t *testing.T, r *boottest.Report, err error) {
 
 // digest is that of a file as it is served.
 func digest(name string) string {
-	return digests[strings.NewReplacer("onie-installer", "initrd", "uki.efi", "vmlinuz").Replace(name)]
+	return digests[strings.NewReplacer("onie-installer", "initrd", "uki.efi", "vmlinuz", "kernel8.img", "vmlinuz", "initrd0.img", "initrd").Replace(name)]
 }
 
 var digests = func() map[string]string {
@@ -187,8 +231,8 @@ func TestEveryMethod(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s,ipv6=%t", p.method, six), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					runOn(t, network{six: six, methods: table(p.method)}, everybody, func(s *site) {
-						r, err := s.segment.NewMachine(boottest.MachineConfig{Firmware: p.firmware, Hostname: "node"}).Boot(t.Context())
+					runOn(t, network{six: six, methods: table(p.method), known: p.mac != nil}, everybody, func(s *site) {
+						r, err := s.segment.NewMachine(boottest.MachineConfig{Firmware: p.firmware, MAC: p.mac, Hostname: "node"}).Boot(t.Context())
 						p.check(t, r, err)
 						if len(r.Leases) > 0 && r.Lease().Addr.Is6() != six {
 							t.Errorf("lease %+v", r.Lease())
@@ -298,8 +342,8 @@ func TestThousandMachines(t *testing.T) {
 			where := network{six: six, wide: true}
 			runOn(t, where, everybody, func(s *site) {
 				var kinds []personality
-				for _, p := range personalities()[:17] {
-					if m, _ := firmware.MethodNamed(p.method); !six || !m.IPv4Only {
+				for _, p := range personalities()[:18] {
+					if m, _ := firmware.MethodNamed(p.method); p.mac == nil && (!six || !m.IPv4Only) { // a Pi is known by its address alone
 						kinds = append(kinds, p)
 					}
 				}

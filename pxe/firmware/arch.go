@@ -14,6 +14,8 @@ const (
 	// UKI is no language either: firmware runs the kernel of a profile itself, a unified kernel image
 	// with its initrd and command line inside.
 	UKI Language = "uki"
+	// RaspberryPi is the config.txt of the firmware of a Raspberry Pi.
+	RaspberryPi Language = "raspberrypi"
 )
 
 // Arch is a client system architecture type: DHCPv4 option 93, DHCPv6 option 61 (RFC 4578, RFC 5970
@@ -55,7 +57,7 @@ func (a Arch) String() string {
 		return "amd64"
 	case ArchEFI32, ArchEFI32HTTP:
 		return "i386"
-	case ArchARM64, ArchARM64HTTP, ArchARM64UBoot:
+	case ArchARM64, ArchARM64HTTP, ArchARM64UBoot, ArchRaspberryPi:
 		return "arm64"
 	case ArchARM32, ArchARM32HTTP, ArchARM32UBoot:
 		return "armhf"

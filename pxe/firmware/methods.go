@@ -16,6 +16,7 @@ var (
 	ubootConfigs    = []string{"boot.scr.uimg", "pxelinux.cfg/{uuid}", "pxelinux.cfg/01-{mac}", "pxelinux.cfg/{hexip}",
 		"pxelinux.cfg/default-arm", "pxelinux.cfg/default"}
 	ukiConfigs  = []string{"boot/{mac}/uki.efi"}
+	piConfigs   = []string{"config.txt", "cmdline.txt"}
 	onieConfigs = []string{"boot/{mac}/onie-installer", "{mac}/onie-installer", "onie-installer-{onie}", "onie-installer-{arch}", "onie-installer"}
 )
 
@@ -34,6 +35,7 @@ const (
 	seenPXE     = "PXE ROMs after PXE 2.1; pxelinux and lpxelinux 6.04, captured under QEMU"
 	docPetit    = "Petitboot's manual of its PXE parser: options 209 and 210, pxelinux.cfg by UUID, MAC and address"
 	docS390     = "QEMU's manual of booting s390x from the network: s390-ccw reads pxelinux.cfg and option 210"
+	docPi       = "Raspberry Pi documentation, network booting; nobodd's explanation of it: option 43, directory of the serial number, config.txt"
 	docONIE     = "ONIE design specification, image discovery: options 60, 77, 114 and 67, default names, HTTP headers"
 )
 
@@ -78,6 +80,7 @@ func otherMethods() []Method {
 			Configs: prefixed("s390x/", pxelinuxConfigs), PathPrefix: "s390x/", IPv4Only: true, Source: docS390},
 		{Name: "arm64-uboot", Arch: []Arch{ArchARM64UBoot}, Proto: TFTP, Config: PXELINUX, Configs: ubootConfigs, IPv4Only: true, Source: seenUBoot},
 		{Name: "armhf-uboot", Arch: []Arch{ArchARM32UBoot}, Proto: TFTP, Config: PXELINUX, Configs: ubootConfigs, IPv4Only: true, Source: seenUBoot},
+		{Name: "raspberry-pi", Arch: []Arch{ArchRaspberryPi}, Proto: TFTP, Config: RaspberryPi, Configs: piConfigs, IPv4Only: true, Source: docPi},
 		{Name: "bios-pxe", Arch: []Arch{ArchBIOS}, VendorClass: "PXEClient",
 			Loader: "undionly.kpxe", Proto: TFTP, Config: IPXE, Configs: ipxeConfigs, IPv4Only: true, Source: seenPXE},
 		// The default: firmware that no method names is treated as a BIOS.
@@ -165,6 +168,9 @@ func (m Method) Matches(c Client) (Arch, bool) {
 	}
 	if !strings.HasPrefix(c.VendorClass, m.VendorClass) {
 		return ArchUnknown, false
+	}
+	if m.Config == RaspberryPi {
+		return ArchRaspberryPi, c.IsRaspberryPi()
 	}
 	if len(m.Arch) == 0 {
 		if len(c.Arch) > 0 {

@@ -48,6 +48,7 @@ func TestMethodTable(t *testing.T) {
 		{"s390x", firmware.Client{Arch: []firmware.Arch{31}}, "", "-", "", "s390x/"},
 		{"arm64-uboot", firmware.Client{Arch: []firmware.Arch{22}, VendorClass: "U-Boot.armv8"}, "", "-", "", ""},
 		{"armhf-uboot", firmware.Client{Arch: []firmware.Arch{21}, VendorClass: "U-Boot.armv7"}, "", "-", "", ""},
+		{"raspberry-pi", firmware.Client{Arch: []firmware.Arch{41}, VendorClass: pxeClass("00041")}, "", "-", "", ""},
 		{"bios-pxe", firmware.Client{Arch: []firmware.Arch{0}, VendorClass: pxeClass("00000")}, "undionly.kpxe", "-", "", ""},
 		{"default", firmware.Client{Arch: []firmware.Arch{99}, VendorClass: pxeClass("00099")}, "undionly.kpxe", "-", "", ""},
 		{"bios-pxelinux", firmware.Client{Arch: []firmware.Arch{0}, VendorClass: pxeClass("00000")}, "pxelinux.0", "-", "", ""},

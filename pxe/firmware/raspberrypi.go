@@ -1,6 +1,9 @@
 package firmware
 
-import "strings"
+import (
+	"path"
+	"strings"
+)
 
 // raspberryPiOUIs are the first three octets of the link addresses of Raspberry Pi boards, from the
 // registry of the IEEE.
@@ -26,6 +29,17 @@ func (c Client) IsRaspberryPi() bool {
 	}
 	for _, oui := range raspberryPiOUIs {
 		if [3]byte(c.MAC) == oui {
+			return true
+		}
+	}
+	return false
+}
+
+// RaspberryPiNeeds reports whether a name is a part of a Raspberry Pi's firmware without which it
+// does not boot. It asks for dozens of other names, most of which no server has.
+func RaspberryPiNeeds(name string) bool {
+	for _, pattern := range []string{"bootcode.bin", "start*.elf", "fixup*.dat", "bcm*.dtb"} {
+		if ok, _ := path.Match(pattern, name); ok {
 			return true
 		}
 	}
