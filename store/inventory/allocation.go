@@ -96,6 +96,7 @@ func insertHeld(ctx context.Context, tx *store.Tx, a *held) error {
 		return err
 	}
 	a.ID = id
+	allocations.record(ctx, id, nil, a)
 	tx.Changed(kinds.Allocation, id, store.Created)
 	return nil
 }

@@ -20,18 +20,21 @@ type Event struct {
 	Level       string    // one of EventLevels, "" = "info"; always LevelAudit in the audit log
 	Description string
 	User        string // user that caused it; "" = none
+	// Differences are the fields that a change changed, in the audit log; nil = none, or not known.
+	Differences *Differences
 }
 
 // ConsoleLine is between the lines of a console in the description of an event of kind "console".
 const ConsoleLine = " | "
 
-// eventTable returns a table of events.
-func eventTable(name string) table[Event] {
+// eventTable returns a table of events, with further columns.
+func eventTable(name string, more ...string) table[Event] {
+	cols := append([]string{"at", "node_id", "kind", "level", "description", "account"}, more...)
 	return table[Event]{
-		kind: name, name: name, cols: []string{"at", "node_id", "kind", "level", "description", "account"},
+		kind: name, name: name, cols: cols,
 		id: func(e *Event) *int64 { return &e.ID },
 		fields: func(e *Event) []any {
-			return []any{asTime{&e.Time}, asRef{&e.NodeID}, &e.Kind, &e.Level, &e.Description, &e.User}
+			return []any{asTime{&e.Time}, asRef{&e.NodeID}, &e.Kind, &e.Level, &e.Description, &e.User, asJSON{&e.Differences}}[:len(cols)]
 		},
 	}
 }
@@ -67,7 +70,8 @@ func (es *Events) add(ctx context.Context, tx *store.Tx, e Event) error {
 	if (e.Level == LevelAudit) != (es.level == LevelAudit) {
 		return fmt.Errorf("inventory: an event of level %q does not belong into the table %s; use Inventory.Audit for what users change and Inventory.Events for all else", e.Level, es.log.name)
 	}
-	query := "INSERT INTO " + es.log.name + " (at, node_id, kind, level, description, account) VALUES (?, ?, ?, ?, ?, ?)"
+	cols := es.log.cols
+	query := "INSERT INTO " + es.log.name + " (" + strings.Join(cols, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(cols)-1) + ")"
 	_, err := tx.Exec(ctx, query, es.log.fields(&e)...)
 	return err
 }
@@ -198,7 +202,7 @@ var nameQueries = map[string]string{
 }
 
 // audit writes the event of a transaction.
-func (inv *Inventory) audit(ctx context.Context, tx *store.Tx, a *Actor, changes []store.Change) error {
+func (inv *Inventory) audit(ctx context.Context, tx *store.Tx, a *Actor, changes []store.Change, rows *recorder) (err error) {
 	e := Event{Kind: "change", User: a.User}
 	var done []string
 	more := 0
@@ -225,6 +229,9 @@ func (inv *Inventory) audit(ctx context.Context, tx *store.Tx, a *Actor, changes
 	}
 	if e.Description = a.Doing() + ": " + strings.Join(done, ", "); more > 0 {
 		e.Description += fmt.Sprintf(" and %d more", more)
+	}
+	if e.Differences, err = rows.differences(ctx, tx); err != nil {
+		return err
 	}
 	return inv.Audit.add(ctx, tx, e)
 }

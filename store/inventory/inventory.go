@@ -171,7 +171,7 @@ func (inv *Inventory) makeGroups() {
 	inv.Enrolment = &Enrolment{inv}
 	inv.Events = &Events{inv, eventTable("event"), "info"}
 	inv.UserData = &UserDataSet{inv}
-	inv.Audit = &Events{inv, eventTable("audit"), LevelAudit}
+	inv.Audit = &Events{inv, eventTable("audit", "changes"), LevelAudit}
 	inv.Health = &Health{inv}
 	inv.Leader = leader.New(inv.db)
 	inv.Leases = &Leases{inv, defaultBounds}

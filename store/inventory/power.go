@@ -83,6 +83,13 @@ func (inv *Inventory) putSecrets(ctx context.Context, tx *store.Tx, node int64, 
 	if err != nil {
 		return err
 	}
+	if r := recorderOf(ctx); r.wants(secretTable, node) {
+		// Secrets that do not open are replaced, which must not fail for the sake of the record.
+		old, _ := inv.getSecrets(ctx, tx, node)
+		before := make(row)
+		maps.Copy(before, old)
+		r.add(secretTable, kinds.Machine, node, before, row(s))
+	}
 	// The ID is part of what is sealed: a sealed secret that is copied to another row does not
 	// open.
 	const query = "INSERT INTO node_secret (node_id, sealed) VALUES (?, ?) ON CONFLICT (node_id) DO UPDATE SET sealed = excluded.sealed"

@@ -55,6 +55,7 @@ func (t table[T]) insert(ctx context.Context, tx *store.Tx, v *T) error {
 		return fmt.Errorf("inventory: add %s: %w", t.kind, err)
 	}
 	*t.id(v) = id
+	t.record(ctx, id, nil, v)
 	tx.Changed(t.kind, id, store.Created)
 	return nil
 }
@@ -71,6 +72,10 @@ func (t table[T]) update(ctx context.Context, tx *store.Tx, v *T) error {
 		query, where = query+", version = version + 1", where+" AND version = ?"
 		args = append(args, *t.version(v))
 	}
+	old, err := t.old(ctx, tx, id)
+	if err != nil {
+		return err
+	}
 	n, err := tx.Exec(ctx, query+where, args...)
 	if err != nil {
 		return fmt.Errorf("inventory: change %s %d: %w", t.kind, id, err)
@@ -85,6 +90,7 @@ func (t table[T]) update(ctx context.Context, tx *store.Tx, v *T) error {
 	if t.version != nil {
 		*t.version(v)++
 	}
+	t.record(ctx, id, old, v)
 	tx.Changed(t.kind, id, store.Updated)
 	return nil
 }
@@ -106,6 +112,10 @@ func (t table[T]) current(ctx context.Context, tx *store.Tx, v *T) (old T, err e
 }
 
 func (t table[T]) delete(ctx context.Context, tx *store.Tx, id int64) error {
+	old, err := t.old(ctx, tx, id)
+	if err != nil {
+		return err
+	}
 	n, err := tx.Exec(ctx, "DELETE FROM "+t.name+" WHERE id = ?", id)
 	if err != nil {
 		return fmt.Errorf("inventory: delete %s %d: %w", t.kind, id, err)
@@ -113,6 +123,7 @@ func (t table[T]) delete(ctx context.Context, tx *store.Tx, id int64) error {
 	if n == 0 {
 		return &NotFoundError{t.kind, strconv.FormatInt(id, 10)}
 	}
+	t.record(ctx, id, old, nil)
 	tx.Changed(t.kind, id, store.Deleted)
 	return nil
 }

@@ -28,6 +28,7 @@ func (inv *Inventory) update(ctx context.Context, f func(ctx context.Context, tx
 		if a == nil {
 			return f(ctx, tx)
 		}
+		ctx, done := recording(ctx)
 		tx.BeforeCommit(func(ctx context.Context, changes []store.Change) error {
 			if err := inv.checkServed(ctx, tx, changes); err != nil {
 				return err
@@ -35,7 +36,7 @@ func (inv *Inventory) update(ctx context.Context, f func(ctx context.Context, tx
 			if err := confirmTouched(ctx, tx, changes); err != nil {
 				return err
 			}
-			return inv.audit(ctx, tx, a, changes)
+			return inv.audit(ctx, tx, a, changes, done)
 		})
 		return f(ctx, tx)
 	})

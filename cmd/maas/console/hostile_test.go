@@ -96,7 +96,10 @@ func (s *site) fill(t testing.TB, text string) {
 	ok(t, s.inv.Boots.Record(ctx, pxe.Event{Time: now, MAC: m.Interfaces[0].MAC, Stage: pxe.StageLoader, Path: text, Proto: text, Method: text, Profile: text, Err: text}))
 	ok(t, s.inv.Boots.Record(ctx, pxe.Event{Time: now, MAC: net.HardwareAddr{2, 0, 0, 0, 0, 9}, Stage: pxe.StageLoader, Path: text, Proto: "tftp", Method: text, Bytes: 1 << 20, Duration: time.Second}))
 	ok(t, s.inv.Events.Add(ctx, inventory.Event{NodeID: m.ID, Kind: "boot", Level: "warning", Description: text}))
-	ok(t, s.inv.Audit.Add(ctx, inventory.Event{NodeID: m.ID, Kind: "change", User: "ada", Description: text}))
+	ok(t, s.inv.Audit.Add(ctx, inventory.Event{
+		NodeID: m.ID, Kind: "change", User: "ada", Description: text,
+		Differences: &inventory.Differences{Objects: []inventory.ObjectChange{{Kind: text, Name: text, Fields: []inventory.FieldChange{{Name: text, Old: text, New: text}}}}},
+	}))
 	ok(t, s.inv.Leases.Record(ctx, inventory.LeaseFact{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 5}, Addr: netip.MustParseAddr("192.0.2.7"), Hostname: "client", Expires: now.Add(time.Hour)}))
 	_, err = s.inv.ReserveAddress(ctx, inventory.Reservation{Addr: netip.MustParseAddr("192.0.2.8"), Owner: "ada", Hostname: "kept", Comment: "x"})
 	ok(t, err)

@@ -30,6 +30,8 @@ type Event struct {
 	Username    string    `json:"username"`
 	Node        string    `json:"node,omitempty"`
 	Hostname    string    `json:"hostname,omitempty"`
+	// Differences are the fields that a change changed, of level AUDIT.
+	Differences *inventory.Differences `json:"differences,omitempty"`
 }
 
 // Events is a page of the log.
@@ -83,7 +85,7 @@ func (a *API) eventsURI(query url.Values, way string, id int64) string {
 // often about the same few.
 func (a *API) eventOf(r *http.Request, e inventory.Event, names map[int64]inventory.Machine) Event {
 	out := Event{
-		ID: e.ID, Type: e.Kind, Level: strings.ToUpper(e.Level), Created: e.Time, Description: e.Description, Username: e.User,
+		ID: e.ID, Type: e.Kind, Level: strings.ToUpper(e.Level), Created: e.Time, Description: e.Description, Username: e.User, Differences: e.Differences,
 	}
 	if e.NodeID == 0 {
 		return out

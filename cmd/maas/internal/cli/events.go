@@ -49,6 +49,9 @@ func (c eventsCmd) Run(ctx context.Context, io stdio) error {
 		return c.print(io.out, append([]maasapi.Event{}, answer...), "TIME\tLEVEL\tMACHINE\tUSER\tKIND\tWHAT", func(row func(...string)) {
 			for _, e := range answer {
 				row(stamp(e.Created), e.Level, e.Hostname, e.Username, e.Type, printable(e.Description))
+				for _, line := range changedFields(e) {
+					row("", "", "", "", "", "  "+line)
+				}
 			}
 		})
 	}
@@ -121,6 +124,30 @@ func (c eventsCmd) writeEvent(w io.Writer, e maasapi.Event) error {
 			where += name + ": "
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s  %-8s  %s%s\n", stamp(e.Created), e.Level, where, printable(e.Description))
+	text := fmt.Sprintf("%s  %-8s  %s%s\n", stamp(e.Created), e.Level, where, printable(e.Description))
+	for _, line := range changedFields(e) {
+		text += "    " + line + "\n"
+	}
+	_, err := fmt.Fprint(w, text)
 	return err
+}
+
+// changedFields returns a line for each field that a change changed.
+func changedFields(e maasapi.Event) (out []string) {
+	if e.Differences == nil {
+		return nil
+	}
+	for _, o := range e.Differences.Objects {
+		object := fmt.Sprintf("%s %d", o.Kind, o.ID)
+		if o.Name != "" {
+			object = o.Kind + " " + o.Name
+		}
+		for _, f := range o.Fields {
+			out = append(out, printable(fmt.Sprintf("%s: %s: %q -> %q", object, f.Name, f.Old, f.New)))
+		}
+	}
+	if n := e.Differences.More; n > 0 {
+		out = append(out, fmt.Sprintf("and %d more objects", n))
+	}
+	return out
 }
