@@ -50,12 +50,15 @@ const netboxPage = "1000"
 
 func (f *fetcher) netbox(ctx context.Context) error {
 	for _, model := range netboxModels {
-		app := "ipam"
-		if model == "devices" || model == "interfaces" || model == "mac_addresses" {
+		app, name := "ipam", strings.ReplaceAll(model, "_", "-")
+		list := name
+		switch model {
+		case "devices", "interfaces", "mac_addresses":
 			app = "dcim"
+		case "virtual_machines", "vm_interfaces": // which the API names interfaces, as those of devices
+			app, list = "virtualization", strings.TrimPrefix(name, "vm-")
 		}
-		name := strings.ReplaceAll(model, "_", "-")
-		next := f.base.JoinPath("api", app, name).String() + "/?limit=" + netboxPage
+		next := f.base.JoinPath("api", app, list).String() + "/?limit=" + netboxPage
 		for page := 1; next != ""; page++ {
 			if page > maxFiles {
 				return fmt.Errorf("siteimport: %s has more than %d pages", name, maxFiles)
@@ -67,15 +70,15 @@ func (f *fetcher) netbox(ctx context.Context) error {
 				}
 				return err
 			}
-			var list struct {
+			var answer struct {
 				Next *string `json:"next"`
 			}
-			if err := json.Unmarshal(data, &list); err != nil {
+			if err := json.Unmarshal(data, &answer); err != nil {
 				return fmt.Errorf("siteimport: %s: is not the answer of NetBox: %w", next, err)
 			}
 			f.add(fmt.Sprintf("%s.%d.json", name, page), data)
-			if next = ""; list.Next != nil {
-				if next, err = f.following(*list.Next); err != nil {
+			if next = ""; answer.Next != nil {
+				if next, err = f.following(*answer.Next); err != nil {
 					return err
 				}
 			}

@@ -77,6 +77,10 @@ func TestFetchNetBox(t *testing.T) {
 			fmt.Fprint(w, `{"count":2,"next":"http://192.0.2.1/api/ipam/prefixes/?limit=1000&offset=1","results":[{"id":1,"prefix":"192.0.2.0/24"}]}`)
 		case r.URL.Path == "/api/ipam/prefixes/":
 			fmt.Fprint(w, `{"count":2,"next":null,"results":[{"id":2,"prefix":"198.51.100.0/24"}]}`)
+		case r.URL.Path == "/api/virtualization/virtual-machines/":
+			fmt.Fprint(w, `{"count":1,"next":null,"results":[{"id":1,"name":"vm-1"}]}`)
+		case r.URL.Path == "/api/virtualization/interfaces/":
+			fmt.Fprint(w, `{"count":1,"next":null,"results":[{"id":1,"name":"eth0","virtual_machine":{"id":1},"mac_address":"02:00:5E:00:00:01"}]}`)
 		default:
 			fmt.Fprint(w, `{"count":0,"next":null,"results":[]}`)
 		}
@@ -88,7 +92,7 @@ func TestFetchNetBox(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := siteimport.Read(fsys, siteimport.Options{Kind: "netbox"}, names...)
-	if err != nil || len(got.Document.Subnets) != 2 || asked["/api/ipam/prefixes/"] != 2 {
+	if err != nil || len(got.Document.Subnets) != 2 || len(got.Document.Devices) != 1 || asked["/api/ipam/prefixes/"] != 2 {
 		t.Errorf("%+v, %v; asked %v", got.Document, err, asked)
 	}
 	for _, c := range []struct{ kind, base, token, want string }{

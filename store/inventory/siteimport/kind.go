@@ -55,7 +55,7 @@ func Kinds() []Kind {
 		},
 		{
 			Name: "netbox", Reads: "NetBox by its URL, or JSON with lists: " + strings.Join(netboxModels, ", "),
-			looks: regexp.MustCompile(`"(prefixes|ip_ranges|ip_addresses|ip-addresses|ip-ranges)"\s*:\s*\[|"url"\s*:\s*"[^"]*/api/(ipam|dcim)/`),
+			looks: regexp.MustCompile(`"(prefixes|ip_ranges|ip_addresses|ip-addresses|ip-ranges)"\s*:\s*\[|"url"\s*:\s*"[^"]*/api/(ipam|dcim|virtualization)/`),
 			read:  readNetBox,
 		},
 		{

@@ -14,13 +14,13 @@ import (
 )
 
 // netboxModels are the models that are read, in the order of translation.
-var netboxModels = []string{"vlans", "prefixes", "ip_ranges", "devices", "mac_addresses", "interfaces", "ip_addresses"}
+var netboxModels = []string{"vlans", "prefixes", "ip_ranges", "devices", "virtual_machines", "mac_addresses", "interfaces", "vm_interfaces", "ip_addresses"}
 
 // netbox translates the objects of NetBox's REST API.
 type netbox struct {
 	*dump
-	devices map[string]*netboxDevice // by ID
-	macs    map[string]string        // of interfaces, by ID of the interface
+	devices map[string]*netboxDevice // by machine or device
+	macs    map[string]string        // of interfaces, by these
 	fabrics map[string]string        // by site or group
 }
 
@@ -45,14 +45,18 @@ func readNetBox(b *builder, src *source, files []string) error {
 	for _, n := range d.objects["ip_ranges"] {
 		x.ipRange(n)
 	}
-	for _, n := range d.objects["devices"] {
-		x.devices[n.str("id")] = &netboxDevice{n: n}
+	for _, m := range netboxMachines {
+		for _, n := range d.objects[m.model] {
+			x.devices[m.key(n.str("id"))] = &netboxDevice{n: n}
+		}
 	}
 	for _, n := range d.objects["mac_addresses"] {
 		x.mac(n)
 	}
-	for _, n := range d.objects["interfaces"] {
-		x.iface(n)
+	for _, m := range netboxMachines {
+		for _, n := range d.objects[m.interfaces] {
+			x.iface(m, n)
+		}
 	}
 	x.finishDevices()
 	for _, n := range d.objects["ip_addresses"] {
@@ -69,15 +73,41 @@ func readNetBox(b *builder, src *source, files []string) error {
 	return nil
 }
 
+// netboxMachine is a model of what has interfaces. IDs are of a model.
+type netboxMachine struct {
+	model, interfaces string
+	owner             string // member of an interface
+	assigned          string // type of the interface, where an object names it
+}
+
+var netboxMachines = []netboxMachine{
+	{"devices", "interfaces", "device", "dcim.interface"},
+	{"virtual_machines", "vm_interfaces", "virtual_machine", "virtualization.vminterface"},
+}
+
+func (m netboxMachine) key(id string) string { return m.model + " " + id }
+
+// assignedTo returns the key of the interface that an object belongs to; "" = it belongs to none.
+func assignedTo(n *node) string {
+	for _, m := range netboxMachines {
+		if n.str("assigned_object_type") == m.assigned {
+			return m.key(n.str("assigned_object_id"))
+		}
+	}
+	return ""
+}
+
 // netboxKept are the fields of each model that the translation reads.
 var netboxKept = map[string][]string{
-	"vlans":         {"vid", "name", "site", "group", "scope"},
-	"prefixes":      {"prefix", "vlan", "vrf", "description"},
-	"ip_ranges":     {"start_address", "end_address", "role", "status", "vrf"},
-	"devices":       {"name", "description", "primary_ip", "primary_ip4", "primary_ip6"},
-	"mac_addresses": {"mac_address", "assigned_object_type", "assigned_object_id", "assigned_object"},
-	"interfaces":    {"device", "name", "type", "enabled", "mac_address", "primary_mac_address", "mac_addresses"},
-	"ip_addresses":  {"address", "status", "vrf", "dns_name", "assigned_object_type", "assigned_object_id", "assigned_object"},
+	"vlans":            {"vid", "name", "site", "group", "scope"},
+	"prefixes":         {"prefix", "vlan", "vrf", "description"},
+	"ip_ranges":        {"start_address", "end_address", "role", "status", "vrf"},
+	"devices":          {"name", "description", "primary_ip", "primary_ip4", "primary_ip6"},
+	"mac_addresses":    {"mac_address", "assigned_object_type", "assigned_object_id", "assigned_object"},
+	"interfaces":       {"device", "name", "type", "enabled", "mac_address", "primary_mac_address", "mac_addresses"},
+	"virtual_machines": {"name", "description", "primary_ip", "primary_ip4", "primary_ip6", "interface_count"},
+	"vm_interfaces":    {"virtual_machine", "name", "enabled", "mac_address", "primary_mac_address", "mac_addresses"},
+	"ip_addresses":     {"address", "status", "vrf", "dns_name", "assigned_object_type", "assigned_object_id", "assigned_object"},
 }
 
 // netboxComputed are fields that say nothing of their own: NetBox makes them, or another object has
@@ -193,26 +223,27 @@ func (x *netbox) ipRange(n *node) {
 
 // mac learns the MAC address of an interface: since NetBox 4.2 it is an object.
 func (x *netbox) mac(n *node) {
-	if n.str("assigned_object_type") != "dcim.interface" || x.macs[n.str("assigned_object_id")] != "" {
+	of := assignedTo(n)
+	if of == "" || x.macs[of] != "" {
 		x.put(n.place(), LeftOut, "belongs to no interface, or to one that has another MAC address")
 		return
 	}
-	x.macs[n.str("assigned_object_id")] = n.str("mac_address")
+	x.macs[of] = n.str("mac_address")
 	x.put(n.place(), Taken, "MAC address of its interface")
 }
 
-func (x *netbox) iface(n *node) {
-	id, mac := n.str("id"), n.str("mac_address")
+func (x *netbox) iface(m netboxMachine, n *node) {
+	id, mac := m.key(n.str("id")), n.str("mac_address")
 	if mac == "" {
 		mac = n.get("primary_mac_address").str("mac_address")
 	}
 	mac = firstOf(mac, x.macs[id])
-	d := x.devices[n.get("device").str("id")]
+	d := x.devices[m.key(n.get(m.owner).str("id"))]
 	switch {
 	case mac == "":
 		x.put(n.place(), LeftOut, "has no MAC address; add one")
 	case d == nil:
-		x.put(n.place(), LeftOut, "its device is not in the dump")
+		x.put(n.place(), LeftOut, "its %s is not in the dump", strings.ReplaceAll(m.owner, "_", " "))
 	// A bond or bridge repeats the MAC address of its first port.
 	case slices.Contains([]string{"virtual", "bridge", "lag"}, n.choice("type")):
 		x.macs[id] = mac
@@ -227,8 +258,11 @@ func (x *netbox) iface(n *node) {
 // finishDevices makes the devices that have an interface and a host name.
 func (x *netbox) finishDevices() {
 	names, macs := map[string]bool{}, map[string]bool{}
-	for _, n := range x.objects["devices"] {
-		d := x.devices[n.str("id")]
+	for _, n := range slices.Concat(x.objects["devices"], x.objects["virtual_machines"]) {
+		d := x.devices["devices "+n.str("id")]
+		if d == nil || d.n != n {
+			d = x.devices["virtual_machines "+n.str("id")]
+		}
 		label, _, _ := strings.Cut(n.str("name"), ".")
 		name, err := inventory.HostName("device", strings.NewReplacer("_", "-", " ", "-").Replace(label))
 		clash := slices.ContainsFunc(d.interfaces, func(i sitedoc.Interface) bool { return macs[i.MAC] })
@@ -266,10 +300,7 @@ func (x *netbox) address(n *node) {
 		return
 	}
 	addr, name := p.Addr(), n.str("dns_name")
-	mac := ""
-	if n.str("assigned_object_type") == "dcim.interface" {
-		mac = x.macs[n.str("assigned_object_id")]
-	}
+	mac := x.macs[assignedTo(n)]
 	at := n.place()
 	part := place{file: at.file, line: at.line}
 	switch {
