@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql/driver"
@@ -354,13 +355,42 @@ func object(text string, to *map[string]json.RawMessage) bool {
 	return text == "" || strings.HasPrefix(text, "{") && json.Unmarshal([]byte(text), to) == nil
 }
 
-// plain returns a string of JSON without its quotes, and else the JSON.
+// plain returns a string of JSON without its quotes, and else the JSON, in which members that are
+// named as secrets are hidden at any depth.
 func plain(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if d.Decode(&v) != nil {
+		return string(raw) // absent
+	}
+	if text, ok := v.(string); ok {
 		return text
 	}
-	return string(raw)
+	hideInside(v)
+	out, err := json.Marshal(v)
+	if err != nil {
+		return Hidden // rather than what may hold a secret
+	}
+	return string(out)
+}
+
+// hideInside replaces the secrets of decoded JSON.
+func hideInside(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, value := range v {
+			if secretName.MatchString(name) {
+				v[name] = hide(fmt.Sprint(value))
+			} else {
+				hideInside(value)
+			}
+		}
+	case []any:
+		for _, value := range v {
+			hideInside(value)
+		}
+	}
 }
 
 // hide replaces a secret. That there is none is not one.
