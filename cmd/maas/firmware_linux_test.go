@@ -44,7 +44,10 @@ func newRealSite(t *testing.T, args ...string) *realSite {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if data, err := os.ReadFile(s.log.Name()); err == nil && t.Failed() {
+		if s.log == nil {
+		return
+	}
+	if data, err := os.ReadFile(s.log.Name()); err == nil && t.Failed() {
 			t.Logf("the daemon's log:\n%s", data)
 		}
 		s.log.Close()
@@ -82,6 +85,9 @@ func (s *realSite) stop() {
 	}
 	if took := time.Since(began); took > 20*time.Second {
 		s.t.Errorf("the daemon took %v to end", took)
+	}
+	if s.log == nil {
+		return
 	}
 	if data, err := os.ReadFile(s.log.Name()); err != nil || strings.Contains(string(data), "server failed") {
 		s.t.Errorf("a part of the daemon failed (%v):\n%s", err, data)
