@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,7 +116,40 @@ var largePages = []string{
 
 func largeSite(t testing.TB) (*large, *site) {
 	l := newLarge()
-	return l, newSite(t, func(cfg *console.Config) { cfg.Site, cfg.Leases, cfg.Boots = l, l, l })
+	return l, newSite(t, func(cfg *console.Config) { cfg.Site, cfg.Leases, cfg.Boots, cfg.Audit = l, l, l, fullLog{} })
+}
+
+// fullLog is an audit log whose entries have all the differences they may have.
+type fullLog struct{}
+
+// Find implements console.EventLog.
+func (fullLog) Find(_ context.Context, f inventory.EventFilter) (out []inventory.Event, err error) {
+	first := int64(1001)
+	if f.Before > 0 {
+		first = f.Before
+	}
+	for i := range int64(f.Limit) {
+		e := inventory.Event{ID: first - int64(f.Limit) + i, Kind: "machine", User: "ada", Description: "changed", Differences: &inventory.Differences{More: 3}}
+		for range 40 {
+			o := inventory.ObjectChange{Kind: "machine", ID: 7, Name: "node-7", Op: "update"}
+			for _, field := range []string{"description", "hostname", "pool_id"} {
+				o.Fields = append(o.Fields, inventory.FieldChange{Name: field, Old: "<before>", New: strings.Repeat("a", 20)})
+			}
+			e.Differences.Objects = append(e.Differences.Objects, o)
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// A page of the audit log ends where its differences become too long, and the next one begins there.
+func TestLongDifferencesContinue(t *testing.T) {
+	_, s := largeSite(t)
+	b := s.as(t, "ada")
+	page := b.get("/audit")
+	if n := strings.Count(page, "<details"); n < 1 || n > 10 || !strings.Contains(page, fmt.Sprint("before=", 1001-n)) {
+		t.Errorf("%d entries, and the next page begins elsewhere:\n%.3000s", n, page)
+	}
 }
 
 // maxPage bounds what a page transfers, without the files that browsers keep.

@@ -298,12 +298,37 @@ func (c *Console) logPage(w http.ResponseWriter, r *http.Request, log EventLog, 
 		return err
 	}
 	slices.Reverse(all)
-	if len(all) == 2*pageRows {
-		q := url.Values{"user": {out.User}, "kind": {out.Kind}, "before": {itoa(int(all[len(all)-1].ID))}}
+	shown := fitting(all)
+	if more := len(shown) < len(all) || len(all) == 2*pageRows; more {
+		q := url.Values{"user": {out.User}, "kind": {out.Kind}, "before": {itoa(int(shown[len(shown)-1].ID))}}
 		out.Next = r.URL.Path + "?" + q.Encode()
 	}
-	out.Events, f.Data = all, out
+	out.Events = shown
+	f.Data = out
 	return c.show(w, r, "log", f)
+}
+
+// maxDifferences bounds the text of the differences on one page, in bytes. With marks and escapes a
+// page stays below 120 kB.
+const maxDifferences = 12 << 10
+
+// fitting returns as many entries as a page has room for, at least one.
+func fitting(all []inventory.Event) []inventory.Event {
+	size := 0
+	for i, e := range all {
+		if e.Differences == nil {
+			continue
+		}
+		for _, o := range e.Differences.Objects {
+			for _, f := range o.Fields {
+				size += len(o.Kind) + len(o.Name) + len(f.Name) + len(f.Old) + len(f.New)
+			}
+		}
+		if size > maxDifferences && i > 0 {
+			return all[:i]
+		}
+	}
+	return all
 }
 
 // imagesView is the data of the list of images.
