@@ -44,10 +44,7 @@ func newRealSite(t *testing.T, args ...string) *realSite {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if s.log == nil {
-		return
-	}
-	if data, err := os.ReadFile(s.log.Name()); err == nil && t.Failed() {
+		if data, err := os.ReadFile(s.log.Name()); err == nil && t.Failed() {
 			t.Logf("the daemon's log:\n%s", data)
 		}
 		s.log.Close()
