@@ -108,6 +108,9 @@ func (a Attempt) logged(e Event) Attempt {
 		a.Logged = e.Time
 	}
 	for _, line := range e.Log {
+		if a.Fault.MendedBy(line) {
+			a.Fault = bootlog.Fault{}
+		}
 		if f, ok := bootlog.FaultOf(line); ok && f.Outranks(a.Fault) {
 			a.Fault = f
 		}

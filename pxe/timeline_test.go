@@ -264,6 +264,7 @@ func TestLinesOfABoot(t *testing.T) {
 		{"silent after them", append(slices.Clone(boot), logs(9, "e1000: link up")), 90, `it logged last "e1000: link up"`, 1},
 		{"a fault", stopped, 90, failed, 3},
 		{"more telling than what follows", append(slices.Clone(stopped), logs(14, "BusyBox v1.36.1 built-in shell (ash)")), 90, failed, 4},
+		{"a second try", append(slices.Clone(boot), logs(9, "IP-Config: no response after 60 secs - giving up", "IP-Config: eth0 complete (dhcp from 192.0.2.1):")), 90, "logged last \"IP-Config: eth0 complete", 2},
 		{"it went on", append(slices.Clone(stopped), at(20, pxe.StageFile, "rootfs")), 90, "loaded everything", 3},
 		{"it runs", append(slices.Clone(stopped), at(20, pxe.StageRunning, "done")), 90, "running, 20.0 s", 3},
 		{"everyday life", append(slices.Clone(boot), at(20, pxe.StageRunning, "done"), logs(3600, "cron: job")), 3600, "running, 20.0 s", 0},

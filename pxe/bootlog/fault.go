@@ -2,6 +2,7 @@ package bootlog
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -101,6 +102,23 @@ func FaultOf(line string) (Fault, bool) {
 		}
 	}
 	return Fault{}, false
+}
+
+// mends are the texts that report that a later try succeeded, by the faults that it mends: those of
+// the kernel, klibc's ipconfig, udhcpc, dhclient, dhcpcd, systemd-networkd and NetworkManager.
+var mends = map[string][][]string{
+	"dhcp": {
+		{"ip-config: complete"}, {"ip-config:", "complete (dhcp"}, {"udhcpc: lease of", "obtained"}, {"bound to", "renewal in"}, {": leased", "for", "seconds"},
+		{"dhcpv4 address"}, {"dhcpv6 address"}, {"dhcp4", "new lease, address="}, {"dhcp4", "-> bound"},
+	},
+	"carrier": {{"link is up"}, {"link becomes ready"}, {"carrier acquired"}, {"gained carrier"}},
+}
+
+// MendedBy reports whether a line that was logged after the fault says that a later try succeeded,
+// as when DHCP answers once the switch port forwards.
+func (f Fault) MendedBy(line string) bool {
+	lower := strings.ToLower(line)
+	return slices.ContainsFunc(mends[f.Name], func(parts []string) bool { return inOrder(lower, parts) })
 }
 
 // inOrder reports whether a text has all parts, each behind the one before.

@@ -79,3 +79,29 @@ func TestOutranks(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A try that succeeds mends the fault of its kind alone.
+func TestMendedBy(t *testing.T) {
+	for line, want := range map[string]string{
+		"IP-Config: Complete:":                                                                "dhcp",
+		"IP-Config: eth0 complete (dhcp from 192.0.2.1):":                                     "dhcp",
+		"udhcpc: lease of 192.0.2.5 obtained from 192.0.2.1, lease time 600":                  "dhcp",
+		"bound to 192.0.2.5 -- renewal in 284 seconds.":                                       "dhcp",
+		"eth0: leased 192.0.2.5 for 600 seconds":                                              "dhcp",
+		"eth0: DHCPv4 address 192.0.2.5/24, gateway 192.0.2.1 acquired from 192.0.2.1":        "dhcp",
+		"NetworkManager[60]: <info> dhcp4 (eth0): state changed new lease, address=192.0.2.5": "dhcp",
+		"e1000e 0000:00:19.0 eth0: NIC Link is Up 1000 Mbps Full Duplex, Flow Control: None":  "carrier",
+		"IPv6: ADDRCONF(NETDEV_CHANGE): eth0: link becomes ready":                             "carrier",
+		"eth0: carrier acquired":                                                              "carrier",
+		"eth0: Gained carrier":                                                                "carrier",
+		"IP-Config: no response after 60 secs - giving up":                                    "",
+		"DHCPDISCOVER on eth0 to 255.255.255.255 port 67 interval 6":                          "",
+		"No working leases in persistent database - sleeping.":                                "",
+	} {
+		for _, name := range []string{"dhcp", "carrier", "memory", ""} {
+			if got := (bootlog.Fault{Name: name}).MendedBy(line); got != (want != "" && name == want) {
+				t.Errorf("%s mends %q: %v", line, name, got)
+			}
+		}
+	}
+}
