@@ -114,6 +114,7 @@ type BootQuery struct {
 	UserClasses      []string         // option 77: iPXE's bare text, or all classes of an RFC 3004 list
 	ClientUUID       []byte           // option 97 without its type byte: 16 bytes, or nil
 	HasIPXE          bool             // some build of iPXE: option 175 is present, or a user class says so
+	NDI              []byte           // option 94, or 62 of IPv6: interface of the network card, type and version (RFC 4578 section 2.2); nil = none
 	IPXE             []byte           // option 175 as sent: encapsulated feature options of iPXE
 	RequestedOptions []byte           // option 55, the codes asked for
 	Relay            netip.Addr       // relay agent (giaddr, link address of IPv6); invalid for clients on the link itself

@@ -115,7 +115,7 @@ func bootQuery(d *decision, r *request) BootQuery {
 	q := BootQuery{
 		MAC: net.HardwareAddr(r.CHAddr()), Client: r.held.addr(), Server: d.sub.Server, Subnet: d.sub.Name, Link: r.pkt.Link,
 		VendorClass: string(r.Option(wire.OptVendorClass)), UserClasses: userClasses(r.Option(wire.OptUserClass)),
-		HasIPXE: r.Has(wire.OptIPXE), IPXE: r.Option(wire.OptIPXE), RequestedOptions: r.Option(wire.OptParameterList),
+		NDI: r.Option(wire.OptClientNDI), HasIPXE: r.Has(wire.OptIPXE), IPXE: r.Option(wire.OptIPXE), RequestedOptions: r.Option(wire.OptParameterList),
 		Proxy: d.bootOnly,
 	}
 	if d.addr != 0 {

@@ -252,6 +252,7 @@ func (r *request6) bootQuery(d *decision6) BootQuery {
 	q := BootQuery{
 		Client: addr, Server: sub.Server, Subnet: sub.Name, Link: r.pkt.Link,
 		VendorClass: string(vendorClass6(r.Options)), UserClasses: userClasses6(r.Options.Find(wire6.OptUserClass)),
+		NDI: r.Options.Find(wire6.OptClientNII),
 	}
 	q.Relay, q.CircuitID = r.linkAddress(), r.circuitID()
 	if relay := r.relay(); relay != nil {

@@ -48,9 +48,11 @@ func loaders() []loader {
 		{"snponly.efi", "ipxe", []string{"usr/lib/ipxe/snponly.efi"}},
 		{"snponly-arm64.efi", noPackage, []string{"usr/lib/ipxe/snponly-arm64.efi", "usr/lib/ipxe/ipxe-arm64.efi"}},
 		{"snponly-riscv64.efi", noPackage, []string{"usr/lib/ipxe/snponly-riscv64.efi", "usr/lib/ipxe/ipxe-riscv64.efi"}},
-		{"grubriscv64.efi", noPackage, []string{"usr/lib/grub/riscv64-efi/grubnetriscv64.efi"}}, // made by grub-mkimage
+		{"grubriscv64.efi", "grub-efi-riscv64-unsigned:riscv64", []string{"usr/lib/grub/riscv64-efi/monolithic/grubnetriscv64.efi",
+			"usr/lib/grub/riscv64-efi/grubnetriscv64.efi"}}, // Debian's since 13, or made by grub-mkimage
 		{"snponly-loong64.efi", noPackage, []string{"usr/lib/ipxe/snponly-loong64.efi", "usr/lib/ipxe/ipxe-loong64.efi"}},
-		{"grubloongarch64.efi", noPackage, []string{"usr/lib/grub/loongarch64-efi/grubnetloongarch64.efi"}},
+		{"grubloongarch64.efi", noPackage, []string{"usr/lib/grub/loongarch64-efi/monolithic/grubnetloongarch64.efi",
+			"usr/lib/grub/loongarch64-efi/grubnetloongarch64.efi"}},
 		{"pxelinux.0", "pxelinux", []string{"usr/lib/PXELINUX/pxelinux.0"}},
 		{"lpxelinux.0", "pxelinux", []string{"usr/lib/PXELINUX/lpxelinux.0"}},
 	}

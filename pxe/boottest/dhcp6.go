@@ -83,6 +83,9 @@ func (c *dhcp6Client) message6(kind dhcpv6.MessageType) *dhcpv6.Message {
 			archs = append(archs, iana.Arch(a))
 		}
 		m.AddOption(dhcpv6.OptClientArchType(archs...))
+		if len(c.fw.NIC) > 0 {
+			m.AddOption(&dhcpv6.OptionGeneric{OptionCode: dhcpv6.OptionNII, OptionData: c.fw.NIC})
+		}
 		m.AddOption(&dhcpv6.OptVendorClass{EnterpriseNumber: enterpriseIntel, Data: [][]byte{[]byte(c.fw.VendorClass)}})
 	}
 	if c.fw.UserClass != "" { // iPXE sends it bare

@@ -11,7 +11,7 @@ type Firmware struct {
 	Arch        []uint16 // option 93; none = not sent
 	VendorClass string   // option 60
 	UserClass   string   // option 77, sent as bare text like iPXE does; "" = not sent
-	NIC         []byte   // option 94
+	NIC         []byte   // option 94, or 62 of IPv6
 	IPXE        []byte   // option 175; nil = not sent
 	Requested   []byte   // option 55
 	MaxSize     uint16   // option 57 of DISCOVER; 0 = not sent
@@ -160,6 +160,13 @@ var (
 		Configs: []string{"boot.scr.uimg", "pxelinux.cfg/01-{mac}", "pxelinux.cfg/{hexip}", "pxelinux.cfg/default-arm", "pxelinux.cfg/default"},
 	}
 	UBootARM32 = UBootARM64.as("uboot-armhf", 21, "U-Boot.armv7")
+	// UBootARM64EFI and UBootAMD64EFI are U-Boot 2023.01 once it has found no script: it runs a loader
+	// as UEFI firmware does.
+	UBootARM64EFI = Firmware{
+		Name: "uboot-arm64-efi", Arch: []uint16{11}, VendorClass: "PXEClient:Arch:00011:UNDI:003000", NIC: []byte{1, 0, 0},
+		Requested: []byte{1, 3, 6, 12, 17}, MaxSize: 576, Resend: edkResend, TFTP: TFTPOptions{BlockSize: 1468}, EFI: true,
+	}
+	UBootAMD64EFI = UBootARM64EFI.as("uboot-amd64-efi", 7, "PXEClient:Arch:00007:UNDI:003000")
 
 	// RaspberryPi3, RaspberryPi4 and RaspberryPi5 are the firmware of the boards, after the
 	// documentation of Raspberry Pi on network booting and nobodd's explanation of it. A Pi 3 has a

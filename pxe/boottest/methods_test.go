@@ -38,6 +38,8 @@ func personalities() []personality {
 		{"ipxe", boottest.BIOSiPXE, nil, "script.ipxe", nil},
 		{"uefi-amd64-http", boottest.UEFIHTTP, []string{"snponly.efi"}, "script.ipxe", nil},
 		{"uefi-arm64-http", boottest.UEFIARM64HTTP, []string{"snponly-arm64.efi"}, "script.ipxe", nil},
+		{"amd64-uboot-efi", boottest.UBootAMD64EFI, []string{"grubx64.efi"}, "grub.cfg-01-{mac}", nil},
+		{"arm64-uboot-efi", boottest.UBootARM64EFI, []string{"grubaa64.efi"}, "grub.cfg-01-{mac}", nil},
 		{"uefi-amd64-pxe", boottest.UEFIShimGRUB, shim("x64"), "grub.cfg-01-{mac}", nil},
 		{"uefi-arm64-pxe", boottest.UEFIARM64, shim("aa64"), "grub.cfg-01-{mac}", nil},
 		{"uefi-i386-pxe", boottest.UEFIIA32, shim("ia32"), "grub.cfg-01-{mac}", nil},
@@ -261,7 +263,7 @@ func TestNetworks(t *testing.T) {
 		{"slow", network{}, func(s *boottest.Segment) { s.Rate = 4 << 20 }},
 	}
 	for _, n := range networks {
-		for _, p := range personalities()[:4] {
+		for _, p := range personalities()[:6] {
 			t.Run(n.name+"/"+p.method, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					runOn(t, n.where, func(seg *boottest.Segment, c *pxe.Config) { n.change(seg); everybody(seg, c) }, func(s *site) {

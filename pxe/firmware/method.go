@@ -16,6 +16,8 @@ type Method struct {
 	Arch        []Arch
 	UserClass   string
 	VendorClass string
+	// UBoot selects only U-Boot where it boots as UEFI firmware does.
+	UBoot bool
 
 	// Loader is the first file, by its name in Config.Loaders. Empty means that the client is a
 	// loader already and is handed its configuration.
@@ -53,6 +55,7 @@ type Client struct {
 	VendorClass string   // option 60
 	UserClasses []string // option 77: bare text, or all classes of an RFC 3004 list
 	IPXE        bool     // option 175 is present
+	UBoot       bool     // U-Boot, also where its vendor class is one of UEFI firmware
 }
 
 // Endpoint is the address and port at which a client reaches a server.

@@ -22,21 +22,22 @@ var (
 
 // Where what the table says was seen or is specified.
 const (
-	seenIPXE    = "iPXE 1.0.0+git-20190125 as ROM of a card, undionly.kpxe and snponly.efi, captured under QEMU; over IPv6 too"
-	seenOVMF    = "EDK II (OVMF 2022.11), captured under QEMU over IPv4 and IPv6; UEFI 2.10 section 24.3"
-	seenOVMFWeb = "EDK II (OVMF 2022.11), captured under QEMU over IPv4 and IPv6; UEFI 2.10 section 24.7"
-	seenAAVMF   = "EDK II for ARM (AAVMF 2022.11), captured under QEMU; UEFI 2.10 section 24.3"
-	specWeb     = "UEFI 2.10 section 24.7; the registry of RFC 5970 has the type"
-	specRISCV   = "UEFI 2.10 section 24.3; the registry of RFC 5970 has the type"
-	specLoong   = "UEFI 2.10 section 24.3; the registry of RFC 5970 has the types of LoongArch"
-	specUKI     = "the specification of unified kernel images: firmware runs them as any UEFI program, without a command line"
-	specIA32    = "UEFI 2.10 section 24.3; RFC 4578 section 2.1, where 6 is what IA32 firmware sends"
-	seenUBoot   = "U-Boot 2023.01 for QEMU's ARM boards, captured: it asks for boot.scr.uimg, then for pxelinux.cfg"
-	seenPXE     = "PXE ROMs after PXE 2.1; pxelinux and lpxelinux 6.04, captured under QEMU"
-	docPetit    = "Petitboot's manual of its PXE parser: options 209 and 210, pxelinux.cfg by UUID, MAC and address"
-	docS390     = "QEMU's manual of booting s390x from the network: s390-ccw reads pxelinux.cfg and option 210"
-	docPi       = "Raspberry Pi documentation, network booting; nobodd's explanation of it: option 43, directory of the serial number, config.txt"
-	docONIE     = "ONIE design specification, image discovery: options 60, 77, 114 and 67, default names, HTTP headers"
+	seenIPXE     = "iPXE 1.0.0+git-20190125 as ROM of a card, undionly.kpxe and snponly.efi, captured under QEMU; over IPv6 too"
+	seenOVMF     = "EDK II (OVMF 2022.11), captured under QEMU over IPv4 and IPv6; UEFI 2.10 section 24.3"
+	seenOVMFWeb  = "EDK II (OVMF 2022.11), captured under QEMU over IPv4 and IPv6; UEFI 2.10 section 24.7"
+	seenAAVMF    = "EDK II for ARM (AAVMF 2022.11), captured under QEMU; UEFI 2.10 section 24.3"
+	specWeb      = "UEFI 2.10 section 24.7; the registry of RFC 5970 has the type"
+	specRISCV    = "UEFI 2.10 section 24.3; the registry of RFC 5970 has the type"
+	specLoong    = "UEFI 2.10 section 24.3; the registry of RFC 5970 has the types of LoongArch"
+	specUKI      = "the specification of unified kernel images: firmware runs them as any UEFI program, without a command line"
+	specIA32     = "UEFI 2.10 section 24.3; RFC 4578 section 2.1, where 6 is what IA32 firmware sends"
+	seenUBoot    = "U-Boot 2023.01 for QEMU's ARM boards, captured: it asks for boot.scr.uimg, then for pxelinux.cfg"
+	seenUBootEFI = "U-Boot 2023.01 for QEMU's ARM board, captured: it asks as UEFI firmware does, with network interface 1.0.0, and cannot start shim"
+	seenPXE      = "PXE ROMs after PXE 2.1; pxelinux and lpxelinux 6.04, captured under QEMU"
+	docPetit     = "Petitboot's manual of its PXE parser: options 209 and 210, pxelinux.cfg by UUID, MAC and address"
+	docS390      = "QEMU's manual of booting s390x from the network: s390-ccw reads pxelinux.cfg and option 210"
+	docPi        = "Raspberry Pi documentation, network booting; nobodd's explanation of it: option 43, directory of the serial number, config.txt"
+	docONIE      = "ONIE design specification, image discovery: options 60, 77, 114 and 67, default names, HTTP headers"
 )
 
 // Methods returns a fresh copy of the method table, in the order of matching. Change it to taste:
@@ -54,6 +55,11 @@ func uefiMethods() []Method {
 			Loader: "snponly.efi", Proto: HTTP, Config: IPXE, Configs: ipxeConfigs, Source: seenOVMFWeb},
 		{Name: "uefi-arm64-http", Arch: []Arch{ArchARM64HTTP, ArchARM64}, VendorClass: "HTTPClient",
 			Loader: "snponly-arm64.efi", Proto: HTTP, Config: IPXE, Configs: ipxeConfigs, Source: specWeb},
+		// U-Boot runs UEFI programs without the calls by which shim fetches GRUB.
+		{Name: "amd64-uboot-efi", Arch: []Arch{ArchEFI64}, VendorClass: "PXEClient", UBoot: true,
+			Loader: "grubx64.efi", Proto: TFTP, Config: GRUB, Configs: grubConfigs, Source: seenUBootEFI},
+		{Name: "arm64-uboot-efi", Arch: []Arch{ArchARM64}, VendorClass: "PXEClient", UBoot: true,
+			Loader: "grubaa64.efi", Proto: TFTP, Config: GRUB, Configs: grubConfigs, Source: seenUBootEFI},
 		{Name: "uefi-amd64-pxe", Arch: []Arch{ArchEFI64, ArchEBC}, VendorClass: "PXEClient",
 			Loader: "shimx64.efi", Proto: TFTP, Config: GRUB, Configs: grubConfigs, Source: seenOVMF},
 		{Name: "uefi-arm64-pxe", Arch: []Arch{ArchARM64}, VendorClass: "PXEClient",
@@ -166,7 +172,7 @@ func (m Method) Matches(c Client) (Arch, bool) {
 	if m.UserClass != "" && !slices.Contains(c.UserClasses, m.UserClass) && !(m.UserClass == "iPXE" && c.IPXE) {
 		return ArchUnknown, false
 	}
-	if !strings.HasPrefix(c.VendorClass, m.VendorClass) {
+	if !strings.HasPrefix(c.VendorClass, m.VendorClass) || m.UBoot && !c.UBoot {
 		return ArchUnknown, false
 	}
 	if m.Config == RaspberryPi {

@@ -33,6 +33,8 @@ func TestMethodTable(t *testing.T) {
 			"http://10.77.0.1:5248/snponly.efi", "http://[fd77::1]:5248/snponly.efi", "HTTPClient", ""},
 		{"uefi-arm64-http", firmware.Client{Arch: []firmware.Arch{19}, VendorClass: "HTTPClient:Arch:00019:UNDI:003000"},
 			"http://10.77.0.1:5248/snponly-arm64.efi", "http://[fd77::1]:5248/snponly-arm64.efi", "HTTPClient", ""},
+		{"amd64-uboot-efi", firmware.Client{Arch: []firmware.Arch{7}, VendorClass: pxeClass("00007"), UBoot: true}, "grubx64.efi", "tftp://[fd77::1]/grubx64.efi", "", ""},
+		{"arm64-uboot-efi", firmware.Client{Arch: []firmware.Arch{11}, VendorClass: pxeClass("00011"), UBoot: true}, "grubaa64.efi", "tftp://[fd77::1]/grubaa64.efi", "", ""},
 		{"uefi-amd64-pxe", firmware.Client{Arch: []firmware.Arch{7}, VendorClass: pxeClass("00007")}, "shimx64.efi", "tftp://[fd77::1]/shimx64.efi", "", ""},
 		{"uefi-arm64-pxe", firmware.Client{Arch: []firmware.Arch{11}, VendorClass: pxeClass("00011")}, "shimaa64.efi", "tftp://[fd77::1]/shimaa64.efi", "", ""},
 		{"uefi-i386-pxe", firmware.Client{Arch: []firmware.Arch{6}, VendorClass: pxeClass("00006")}, "shimia32.efi", "tftp://[fd77::1]/shimia32.efi", "", ""},

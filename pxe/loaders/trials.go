@@ -67,7 +67,7 @@ func (t *Trials) Next(c firmware.Client, o firmware.Offer, want pxe.LoaderChoice
 
 func (t *Trials) next(c firmware.Client, o firmware.Offer, want pxe.LoaderChoice) (string, trial) {
 	chains := t.Chains()
-	if o.Method.Loader == "" || len(chains) == 0 {
+	if o.Method.Loader == "" || o.Method.UBoot || len(chains) == 0 { // a chain begins with shim, which U-Boot cannot start
 		return o.Method.Loader, trial{}
 	}
 	now := t.of(c.MAC)

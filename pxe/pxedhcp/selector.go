@@ -1,6 +1,7 @@
 package pxedhcp
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
@@ -173,10 +174,15 @@ func (s *Selector) choose(c firmware.Client, q dhcpsrv.BootQuery) (firmware.Offe
 	return o, ok
 }
 
+// ubootNDI is the network interface that U-Boot reports: a UNDI of version 0.0, which no firmware
+// with a UNDI has.
+var ubootNDI = []byte{1, 0, 0}
+
 // ClientOf translates a DHCP packet's description of its client.
 func ClientOf(q dhcpsrv.BootQuery) firmware.Client {
 	c := firmware.Client{MAC: slices.Clone(q.MAC), UUID: formatUUID(q.ClientUUID),
-		VendorClass: q.VendorClass, UserClasses: slices.Clone(q.UserClasses), IPXE: q.HasIPXE}
+		VendorClass: q.VendorClass, UserClasses: slices.Clone(q.UserClasses), IPXE: q.HasIPXE,
+		UBoot: strings.HasPrefix(q.VendorClass, "U-Boot") || bytes.Equal(q.NDI, ubootNDI)}
 	for _, a := range q.Arch {
 		c.Arch = append(c.Arch, firmware.Arch(a))
 	}

@@ -41,6 +41,8 @@ func TestSelectBoot(t *testing.T) {
 			dhcpsrv.BootAnswer{File: "http://10.77.0.1:5248/snponly.efi", VendorClass: "HTTPClient"}},
 		{"arm64", dhcpsrv.BootQuery{Arch: []uint16{11}, VendorClass: "PXEClient:Arch:00011:UNDI:003000"},
 			dhcpsrv.BootAnswer{File: "shimaa64.efi"}},
+		{"uboot-efi", dhcpsrv.BootQuery{Arch: []uint16{11}, VendorClass: "PXEClient:Arch:00011:UNDI:003000", NDI: []byte{1, 0, 0}},
+			dhcpsrv.BootAnswer{File: "grubaa64.efi"}},
 		{"arm64-http", dhcpsrv.BootQuery{Arch: []uint16{19}, VendorClass: "HTTPClient:Arch:00019:UNDI:003000"},
 			dhcpsrv.BootAnswer{File: "http://10.77.0.1:5248/snponly-arm64.efi", VendorClass: "HTTPClient"}},
 		{"powernv", dhcpsrv.BootQuery{Arch: []uint16{14}},

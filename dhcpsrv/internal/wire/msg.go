@@ -79,6 +79,7 @@ const (
 	OptFQDN           = 81
 	OptRelayAgent     = 82
 	OptClientArch     = 93
+	OptClientNDI      = 94
 	OptClientUUID     = 97
 	OptSubnetSelect   = 118
 	OptSearch         = 119

@@ -68,6 +68,7 @@ const (
 	OptBootURL        = 59
 	OptBootParam      = 60
 	OptClientArch     = 61
+	OptClientNII      = 62
 	OptLinkAddr       = 79
 	OptRelaySource    = 135
 	headerLen         = 4

@@ -14,7 +14,7 @@ import (
 
 // kernelPackages begins the names of packages that depend on a processor's current kernel for
 // virtual machines.
-const kernelPackages = "linux-image-cloud-"
+const kernelPackages = "linux-image-"
 
 // Unpacked returns a directory in which packages of another processor, such as "arm64", are
 // unpacked: from the cache, or downloaded there without the system's apt knowing of that processor.
@@ -61,6 +61,11 @@ func unpackForeign(ctx context.Context, arch string, packages []string, store st
 // apt is the options that make apt another processor's; none means this one's.
 type apt struct{ options []string }
 
+// newer are the sources of processors that Debian 12 does not have.
+var newer = map[string]string{
+	"riscv64": "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main\n",
+}
+
 // foreign has apt read the lists of another processor into a directory.
 func foreign(ctx context.Context, arch, dir string) (apt, error) {
 	for _, d := range []string{"state/lists/partial", "cache/archives/partial"} {
@@ -74,6 +79,13 @@ func foreign(ctx context.Context, arch, dir string) (apt, error) {
 		"APT::Architecture": arch, "APT::Architectures": arch, "APT::Sandbox::User": "root", "Acquire::Languages": "none",
 	} {
 		a.options = append(a.options, "-o", name+"="+value)
+	}
+	if sources, ok := newer[arch]; ok {
+		list := filepath.Join(dir, "sources.list")
+		if err := os.WriteFile(list, []byte(sources), 0o644); err != nil {
+			return apt{}, err
+		}
+		a.options = append(a.options, "-o", "Dir::Etc::sourcelist="+list, "-o", "Dir::Etc::sourceparts=/dev/null")
 	}
 	_, err := a.run(ctx, dir, "apt-get", "update")
 	return a, err

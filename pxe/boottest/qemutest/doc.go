@@ -1,5 +1,5 @@
 // Package qemutest boots real firmware in tests: virtual machines under QEMU with SeaBIOS and iPXE,
-// or with UEFI, that find everything on the network.
+// with UEFI, or with U-Boot, that find everything on the network.
 //
 //	guest := qemutest.NewGuest(t)                         // kernel and initrd to be served
 //	lab := netlab.New(t); ns := lab.NS("rack")
@@ -14,7 +14,8 @@
 // it on. The machines run without KVM, so a boot takes 10 to 40 seconds; Needs lists what Require
 // should check first.
 //
-// Machines of 64-bit ARM take their guest from packages of their own, see Unpacked and GuestFrom.
+// Machines of 64-bit ARM and RISC-V take their guest from packages of their own, see Unpacked and
+// GuestFrom; packages of RISC-V are those of Debian 13.
 //
 // The kernel is downloaded with apt-get once and kept in CacheDir.
 package qemutest

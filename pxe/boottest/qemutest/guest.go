@@ -72,12 +72,12 @@ func cannot(t testing.TB, err error) {
 }
 
 // GuestFrom makes the guest, in a directory of the test, from unpacked packages of any processor:
-// root holds boot/vmlinuz-VERSION, bin/busybox, static, and the modules below lib/modules, as far
+// root holds boot/vmlinuz-VERSION, a static busybox, and the modules below lib/modules, as far
 // as they are not in the kernel.
 func GuestFrom(t testing.TB, root string) Guest {
 	t.Helper()
-	kernels, _ := filepath.Glob(filepath.Join(root, "boot", "vmlinuz-*"))
-	busybox, err := os.ReadFile(filepath.Join(root, "bin", "busybox"))
+	kernels, _ := filepath.Glob(filepath.Join(root, "boot", "vmlinu[xz]-*"))
+	busybox, err := firstFile(filepath.Join(root, "bin", "busybox"), filepath.Join(root, "usr", "bin", "busybox"))
 	if err == nil && len(kernels) == 0 {
 		err = fmt.Errorf("qemutest: no kernel in %s", filepath.Join(root, "boot"))
 	}
@@ -86,9 +86,11 @@ func GuestFrom(t testing.TB, root string) Guest {
 	}
 	store, g := t.TempDir(), Guest{Kernel: kernels[0], Initrd: filepath.Join(t.TempDir(), "initrd.gz")}
 	for _, m := range modules {
-		found, _ := filepath.Glob(filepath.Join(root, "lib/modules/*/kernel/*/*", m+".ko"))
-		for _, f := range found {
-			err = errors.Join(err, copyFile(filepath.Join(store, m+".ko"), f))
+		for _, lib := range []string{"lib", "usr/lib"} {
+			found, _ := filepath.Glob(filepath.Join(root, lib, "modules/*/kernel/*/*", m+".ko*"))
+			for _, f := range found {
+				err = errors.Join(err, copyModule(t, filepath.Join(store, m+".ko"), f))
+			}
 		}
 	}
 	if err = errors.Join(err, writeInitrd(g.Initrd, busybox, store)); err != nil {
@@ -97,8 +99,32 @@ func GuestFrom(t testing.TB, root string) Guest {
 	return g
 }
 
+// copyModule copies a module of a kernel, which busybox loads only uncompressed.
+func copyModule(t testing.TB, to, from string) error {
+	t.Helper()
+	if !strings.HasSuffix(from, ".xz") {
+		return copyFile(to, from)
+	}
+	netlab.Require(t, netlab.Program("xz", "xz-utils"))
+	data, err := exec.Command("xz", "-dc", from).Output()
+	if err != nil {
+		return fmt.Errorf("qemutest: xz -dc %s: %w", from, err)
+	}
+	return os.WriteFile(to, data, 0o600)
+}
+
+// firstFile reads the first of the files that exists.
+func firstFile(names ...string) (data []byte, err error) {
+	for _, name := range names {
+		if data, err = os.ReadFile(name); err == nil {
+			break
+		}
+	}
+	return data, err
+}
+
 // kernelPackage depends on the current kernel for virtual machines.
-const kernelPackage = kernelPackages + "amd64"
+const kernelPackage = "linux-image-cloud-amd64"
 
 // modules are loaded by the guest in this order.
 var modules = []string{"virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci",

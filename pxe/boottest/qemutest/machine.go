@@ -85,6 +85,29 @@ func (m *Machine) Press(ctx context.Context, keys ...string) error {
 	return nil
 }
 
+// Type types a line at the serial console, a character after the echo of the one before, since
+// firmware reads slowly. The machine needs VM.Terminal.
+func (m *Machine) Type(ctx context.Context, line string) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", m.terminal())
+	if err != nil {
+		return fmt.Errorf("qemutest: console of %s: %w", m.MAC, err)
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(deadline)
+	}
+	echo := make([]byte, 256)
+	for _, c := range []byte(line + "\r") {
+		if _, err = conn.Write([]byte{c}); err == nil {
+			_, err = conn.Read(echo)
+		}
+		if err != nil {
+			return fmt.Errorf("qemutest: console of %s: %w", m.MAC, err)
+		}
+	}
+	return nil
+}
+
 // Serial returns the console output so far.
 func (m *Machine) Serial() string {
 	data, _ := os.ReadFile(m.SerialLog())

@@ -22,6 +22,8 @@ const (
 	UEFI       Firmware = "uefi"        // OVMF's own PXE and HTTP boot
 	SecureBoot Firmware = "secure-boot" // OVMF that only starts signed loaders
 	UEFIARM64  Firmware = "uefi-arm64"  // AAVMF: the same for 64-bit ARM
+	UBootARM64 Firmware = "uboot-arm64" // U-Boot for QEMU's board of 64-bit ARM
+	UBootRV64  Firmware = "uboot-rv64"  // U-Boot, above OpenSBI, for QEMU's board of 64-bit RISC-V
 )
 
 // VM describes a machine.
@@ -36,6 +38,7 @@ type VM struct {
 	HTTPBoot bool             // UEFI boots by HTTP instead of PXE
 	CD       string           // file of the ISO image in its CD drive, which it boots first; empty means no drive
 	Keyboard bool             // Machine.Press works, and the console shows the screen of a BIOS, too
+	Terminal bool             // Machine.Type works: the serial console takes input
 	Vars     string           // file with the firmware's variables; empty means those it comes with
 	// Dir holds the serial log and the firmware's variables; needed by CommandLine, made by Start
 	// when empty.
@@ -54,10 +57,16 @@ func (vm VM) SerialLog() string { return filepath.Join(vm.Dir, "serial.log") }
 // monitor is the socket of QEMU's monitor.
 func (vm VM) monitor() string { return filepath.Join(vm.Dir, "monitor") }
 
+// terminal is the socket of the serial console's input.
+func (vm VM) terminal() string { return filepath.Join(vm.Dir, "terminal") }
+
 // qemu returns the program and its Debian package.
 func (vm VM) qemu() (program, debianPackage string) {
-	if vm.Firmware == UEFIARM64 {
+	switch vm.Firmware {
+	case UEFIARM64, UBootARM64:
 		return "qemu-system-aarch64", "qemu-system-arm"
+	case UBootRV64:
+		return "qemu-system-riscv64", "qemu-system-misc"
 	}
 	return "qemu-system-x86_64", "qemu-system-x86"
 }
@@ -72,8 +81,26 @@ func (vm VM) Needs() []netlab.Need {
 		firmware = "qemu-efi-aarch64"
 	case BIOS, "":
 		return append(needs, netlab.File("/usr/lib/ipxe/qemu/pxe-virtio.rom", "ipxe-qemu"))
+	case UBootARM64:
+		return append(needs, netlab.File(vm.uboot(), "u-boot-qemu"))
+	case UBootRV64:
+		return append(needs, netlab.File(vm.uboot(), "u-boot-qemu"), netlab.File(opensbi, "opensbi"))
 	}
 	return append(needs, netlab.File(code, firmware), netlab.File(vars, firmware))
+}
+
+// opensbi is the firmware of a RISC-V board below U-Boot.
+const opensbi = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.elf"
+
+// uboot returns the file of U-Boot, "" for other firmware.
+func (vm VM) uboot() string {
+	switch vm.Firmware {
+	case UBootARM64:
+		return "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
+	case UBootRV64:
+		return "/usr/lib/u-boot/qemu-riscv64_smode/uboot.elf"
+	}
+	return ""
 }
 
 // pflash returns the firmware image and its variable store, "" for BIOS.
@@ -102,8 +129,13 @@ func (vm VM) CommandLine() ([]string, error) {
 	}
 	program, _ := vm.qemu()
 	args := []string{program, "-accel", "tcg,tb-size=128", "-m", strconv.Itoa(memory), "-smp", "1",
-		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "file:" + vm.SerialLog(),
+		"-nodefaults", "-no-user-config", "-display", "none",
 		"-netdev", "tap,id=n0,script=no,downscript=no,ifname=" + vm.Tap}
+	if vm.Terminal {
+		args = append(args, "-chardev", "socket,id=s0,server=on,wait=off,path="+vm.terminal()+",logfile="+vm.SerialLog(), "-serial", "chardev:s0")
+	} else {
+		args = append(args, "-serial", "file:"+vm.SerialLog())
+	}
 	card := "virtio-net-pci,netdev=n0,bootindex=1,mac=" + vm.MAC.String()
 	for n, c := range vm.Extra {
 		args = append(args, "-netdev", fmt.Sprintf("tap,id=x%d,script=no,downscript=no,ifname=%s", n, c.Tap),
@@ -117,6 +149,12 @@ func (vm VM) CommandLine() ([]string, error) {
 	}
 	if vm.CD != "" {
 		args = append(args, "-drive", "if=none,id=cd0,media=cdrom,readonly=on,format=raw,file="+vm.CD, "-device", "ide-cd,drive=cd0,bootindex=0")
+	}
+	switch vm.Firmware {
+	case UBootARM64:
+		return append(args, "-machine", "virt", "-cpu", "cortex-a57", "-bios", vm.uboot(), "-device", card+",romfile="), nil
+	case UBootRV64:
+		return append(args, "-machine", "virt", "-bios", opensbi, "-kernel", vm.uboot(), "-device", card+",romfile="), nil
 	}
 	code, vars := vm.pflash()
 	if code == "" {
