@@ -19,6 +19,20 @@ type datagram struct {
 	to   netip.Addr
 	data []byte
 	due  time.Time
+	buf  *[packetSize]byte // holds data, if it has one receiver; nil otherwise
+}
+
+// packetSize is the largest datagram of an Ethernet without fragments.
+const packetSize = 1500
+
+// packets are buffers of datagrams that were read, as for chunks of streams.
+var packets = sync.Pool{New: func() any { return new([packetSize]byte) }}
+
+// release gives the buffer of a datagram back. Its data must not be used afterwards.
+func (d datagram) release() {
+	if d.buf != nil {
+		packets.Put(d.buf)
+	}
 }
 
 // packetConn is a UDP port of a node.
@@ -132,7 +146,9 @@ func (c *packetConn) send(b []byte, src netip.Addr, dst netip.AddrPort, hw net.H
 		return nil
 	}
 	var data []byte // one copy for all receivers, which only read it
-	for _, n := range seg.receivers(c.node, to.Addr(), hw) {
+	var buf *[packetSize]byte
+	receivers := seg.receivers(c.node, to.Addr(), hw)
+	for _, n := range receivers {
 		n.mu.Lock()
 		at := n.udp[to.Port()]
 		n.mu.Unlock()
@@ -141,10 +157,15 @@ func (c *packetConn) send(b []byte, src netip.Addr, dst netip.AddrPort, hw net.H
 		if at == nil && !relayed || seg.lost() || n.seg != seg && n.seg.lost() {
 			continue
 		}
-		if data == nil {
+		switch {
+		case data != nil:
+		case len(receivers) == 1 && !relayed && len(b) <= packetSize:
+			buf = packets.Get().(*[packetSize]byte)
+			data = buf[:copy(buf[:], b)]
+		default:
 			data = bytes.Clone(b)
 		}
-		d := datagram{netip.AddrPortFrom(src, c.port), to.Addr(), data, seg.due(n, len(b)+28)}
+		d := datagram{netip.AddrPortFrom(src, c.port), to.Addr(), data, seg.due(n, len(b)+28), buf}
 		if n.seg != seg && n.seg.Delay > 0 {
 			if d.due.IsZero() {
 				d.due = time.Now()
@@ -166,6 +187,7 @@ func (c *packetConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	if err != nil {
 		return 0, nil, c.wrap("read", err)
 	}
+	defer d.release()
 	return copy(b, d.data), net.UDPAddrFromAddrPort(d.from), nil
 }
 
@@ -228,6 +250,7 @@ func (c *connected) Read(b []byte) (int, error) {
 			return 0, c.wrap("read", err)
 		}
 		if d.from == c.to {
+			defer d.release()
 			return copy(b, d.data), nil
 		}
 	}
@@ -246,6 +269,7 @@ func (d *DHCPConn) ReadDHCP(b []byte) (n int, link string, src netip.AddrPort, d
 	if err != nil {
 		return 0, "", netip.AddrPort{}, netip.Addr{}, d.c.wrap("read", err)
 	}
+	defer m.release()
 	return copy(b, m.data), d.c.node.seg.Link, m.from, m.to, nil
 }
 

@@ -109,12 +109,27 @@ type pipe struct {
 	to *Node // whose line it takes
 
 	mu      sync.Mutex
-	chunks  []datagram // data and due only
+	chunks  []chunk
 	size    int
 	ended   bool  // the writer has closed
 	err     error // the stream is broken
 	changed chan struct{}
 }
+
+// chunkSize is small enough that the delay and the rate of the segment hold within a file and not
+// only for all of it.
+const chunkSize = 16 << 10
+
+// chunk is a piece of a stream in transit.
+type chunk struct {
+	data []byte // what is left of it
+	due  time.Time
+	buf  *[chunkSize]byte // to be used again
+}
+
+// chunks are buffers of pieces that were read. A large site moves tens of gigabytes in streams, and
+// would spend a third of its time in the garbage collector.
+var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
 // notify wakes all calls that wait for a change; the caller holds p.mu.
 func (p *pipe) notify() {
@@ -215,6 +230,8 @@ func (p *pipe) take(b []byte) (n int) {
 		m := copy(b[n:], c.data)
 		n += m
 		if c.data = c.data[m:]; len(c.data) == 0 {
+			chunks.Put(c.buf)
+			*c = chunk{}
 			p.chunks = p.chunks[1:]
 		}
 	}
@@ -275,13 +292,13 @@ func (s *stream) writeSome(b []byte) (int, error) {
 		return 0, s.await(changed, time.Time{}, &s.write)
 	}
 	defer p.mu.Unlock()
-	// In pieces, so that the delay and the rate of the segment hold within a file and not only for
-	// all of it.
-	chunk := append([]byte(nil), b[:min(len(b), window-p.size, 16<<10)]...)
-	p.chunks = append(p.chunks, datagram{data: chunk, due: p.to.seg.due(p.to, len(chunk))})
-	p.size += len(chunk)
+	n := min(len(b), window-p.size, chunkSize)
+	buf := chunks.Get().(*[chunkSize]byte)
+	copy(buf[:], b[:n])
+	p.chunks = append(p.chunks, chunk{buf[:n], p.to.seg.due(p.to, n), buf})
+	p.size += n
 	p.notify()
-	return len(chunk), nil
+	return n, nil
 }
 
 func (s *stream) isClosed() bool { return isClosed(s.closed) }

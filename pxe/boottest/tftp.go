@@ -107,7 +107,9 @@ func (g *tftpGet) run(name string) error {
 			continue
 		case err == nil:
 			var done, moved bool
-			if done, moved, err = g.handle(d.data); done {
+			done, moved, err = g.handle(d.data)
+			d.release()
+			if done {
 				return nil
 			}
 			// Only progress counts: a server that repeats itself must not keep the client waiting
