@@ -90,6 +90,14 @@ var kinds = []kind{
 	}},
 }
 
+// Faults returns the names of all kinds of fault.
+func Faults() (names []string) {
+	for _, k := range kinds {
+		names = append(names, k.name)
+	}
+	return names
+}
+
 // FaultOf returns the fault that a line reports. Systems log some of these texts without failing,
 // as for a second interface without a cable, so a fault explains a boot only if nothing follows it.
 func FaultOf(line string) (Fault, bool) {

@@ -3,6 +3,7 @@ package console
 import (
 	"time"
 
+	"github.com/gomaas/maas/cmd/maas/guide"
 	"github.com/gomaas/maas/pxe"
 )
 
@@ -15,6 +16,7 @@ type bootRow struct {
 	Method    string
 	State     string
 	Diagnosis string
+	Guide     string // section of the guides about why it stopped; "" = it did not
 	Start     time.Time
 	Took      string
 	Bytes     string
@@ -47,6 +49,7 @@ func rowOf(v view, e bootEntry, at time.Time) bootRow {
 	if m := v.machineOf(e.MAC); m != nil {
 		row.Name, row.System, row.Path = m.Hostname, m.SystemID, "/machines/"+m.SystemID+"#boots"
 	}
+	row.Guide = guide.OfBoot(e.Cause(at))
 	row.State = stateOf(e.Attempt, row.Diagnosis)
 	row.Stages, row.Stage = stagesOf(e.Attempt, row.State)
 	row.Rate = rateOf(e.Attempt)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gomaas/maas/cmd/maas/console"
@@ -25,14 +26,21 @@ var (
 	codeText  = regexp.MustCompile(`<dt>(Command|API)</dt><dd><code>([^<]*)</code>`)
 )
 
+// parser is made once, since it takes long.
+var parser = sync.OnceValues(cli.Parser)
+
 // parses reports a line that the command's parser does not take.
 func parses(t *testing.T, where, line string) {
 	t.Helper()
+	parse, err := parser()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, one := range strings.Split(line, " && ") {
 		words := strings.Fields(strings.ReplaceAll(one, "'", ""))
 		if len(words) < 2 || words[0] != "maas" {
 			t.Errorf("%s: %q is no command", where, one)
-		} else if err := cli.Parse(words[1:]); err != nil {
+		} else if err := parse(words[1:]); err != nil {
 			t.Errorf("%s: %q: %v", where, one, err)
 		}
 	}
@@ -57,7 +65,7 @@ func footOf(t *testing.T, where, page string) {
 	for _, m := range codeText.FindAllStringSubmatch(footer.FindString(page), -1) {
 		found[m[1]] = html.UnescapeString(m[2])
 	}
-	if found["Command"] == "" || found["API"] == "" {
+	if found["Command"] == "" || found["API"] == "" && !strings.HasPrefix(where, "/docs") { // guides are files of the program
 		t.Errorf("%s: the foot has %q", where, found)
 		return
 	}

@@ -212,6 +212,8 @@ func (c *Console) routes() []route {
 		{"GET /racks/{name}", c.rackPage, false},
 		{"GET /images", c.images, false},
 		{"GET /doctor", c.doctor, false},
+		{"GET /docs", c.guideList, false},
+		{"GET /docs/{name}", c.guidePage, false},
 		{"GET /events", c.eventList, false},
 		{"GET /audit", c.auditList, false},
 		{"GET /machines", c.machineList, false},

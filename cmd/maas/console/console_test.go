@@ -282,6 +282,7 @@ func pagesOf(s *site, t testing.TB) []string {
 	out := []string{
 		"/", "/boots", "/machines", "/machines/new", "/machines/new?type=manual", "/networks", "/networks/subnets/1", "/networks/subnets/1?type=dynamic&from=192.0.2.1&to=192.0.2.9",
 		"/addresses/192.0.2.7", "/leases", "/leases/history?q=192.0.2.7", "/devices", "/names", "/racks", "/racks/rack", "/images", "/doctor", "/events", "/audit",
+		"/docs", "/docs?q=subnet", "/docs/networks",
 	}
 	return append(out, "/machines/"+m[0].SystemID, "/machines/"+m[0].SystemID+"/power")
 }

@@ -47,7 +47,7 @@ var navigation = []navEntry{
 	{Name: "Overview", Path: "/"}, {Name: "Boots", Path: "/boots"}, {Name: "Machines", Path: "/machines"},
 	{Name: "Networks", Path: "/networks"}, {Name: "Leases", Path: "/leases"}, {Name: "Devices", Path: "/devices"}, {Name: "Names", Path: "/names"},
 	{Name: "Racks", Path: "/racks"}, {Name: "Images", Path: "/images"}, {Name: "Doctor", Path: "/doctor"}, {Name: "Events", Path: "/events"},
-	{Name: "Audit", Path: "/audit"},
+	{Name: "Audit", Path: "/audit"}, {Name: "Docs", Path: "/docs"},
 }
 
 // Operator reports whether the user may do what operators may.

@@ -111,7 +111,7 @@ func (l *large) boot(i int) pxe.Attempt {
 // largePages are the addresses of all pages of the large site.
 var largePages = []string{
 	"/", "/boots", "/boots?page=3", "/machines", "/machines?q=node-99&page=2", "/machines/s00001", "/machines/new", "/networks", "/networks?page=3", "/networks/subnets/7",
-	"/networks/subnets/7?page=2", "/leases", "/leases?q=10.7.", "/devices", "/names", "/racks", "/racks/rack-1", "/doctor", "/events", "/audit",
+	"/networks/subnets/7?page=2", "/leases", "/leases?q=10.7.", "/devices", "/names", "/racks", "/racks/rack-1", "/doctor", "/events", "/audit", "/docs", "/docs/troubleshooting",
 }
 
 func largeSite(t testing.TB) (*large, *site) {

@@ -95,7 +95,7 @@ func TestRolesOfRoutes(t *testing.T) {
 		"GET /{$}":            {"/", user}, "GET /boots": {"/boots", user}, "GET /boots/live": {"/boots/live", user}, "GET /networks": {"/networks", user},
 		"GET /networks/subnets/{id}": {"/networks/subnets/1", user}, "GET /addresses": {"/addresses?ip=192.0.2.7", user}, "GET /addresses/{ip}": {"/addresses/192.0.2.7", user},
 		"GET /leases": {"/leases", user}, "GET /leases/history": {"/leases/history", user}, "GET /devices": {"/devices", user}, "GET /names": {"/names", user},
-		"GET /racks": {"/racks", user}, "GET /racks/{name}": {"/racks/rack", user}, "GET /images": {"/images", user}, "GET /doctor": {"/doctor", user},
+		"GET /racks": {"/racks", user}, "GET /racks/{name}": {"/racks/rack", user}, "GET /images": {"/images", user}, "GET /doctor": {"/doctor", user}, "GET /docs": {"/docs", user}, "GET /docs/{name}": {"/docs/networks", user},
 		"GET /events": {"/events", user}, "GET /audit": {"/audit", user}, "GET /machines": {"/machines", user}, "GET /machines/new": {"/machines/new", user},
 		"GET /machines/{system}": {"/machines/" + m.SystemID, user}, "GET /machines/{system}/power": {"/machines/" + m.SystemID + "/power", user},
 	}

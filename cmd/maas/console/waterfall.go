@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gomaas/maas/cmd/maas/guide"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 )
@@ -20,6 +21,7 @@ type waterfall struct {
 	Profile   string
 	State     string
 	Diagnosis string
+	Guide     string // see bootRow.Guide
 	Total     string
 	Height    int
 	Ticks     []tick
@@ -58,7 +60,7 @@ const (
 func waterfallOf(a pxe.Attempt, at time.Time) waterfall {
 	out := waterfall{
 		Start: a.Start, MAC: a.MAC.String(), Method: a.Method, Profile: a.Profile, Diagnosis: a.Diagnosis(at), Total: took(a.Last.Sub(a.Start)),
-		Log: a.Log,
+		Log: a.Log, Guide: guide.OfBoot(a.Cause(at)),
 	}
 	out.State = stateOf(a, out.Diagnosis)
 	whole := max(a.Last.Sub(a.Start), 100*time.Millisecond)

@@ -14,6 +14,7 @@ import (
 type Boot struct {
 	pxe.Attempt
 	Diagnosis string `json:"diagnosis"` // in words
+	Cause     string `json:"cause"`     // of a boot that stopped, see pxe.Attempt.Cause; empty otherwise
 	// Console holds the last lines of the serial console, if a client was attached to it during the
 	// boot or after it.
 	Console []string `json:"console,omitempty"`
@@ -43,6 +44,12 @@ func (a *API) addConsole(r *http.Request, machine int64, boots []Boot) error {
 	return nil
 }
 
+// bootOf explains an attempt as it stands now.
+func bootOf(a pxe.Attempt) Boot {
+	now := time.Now()
+	return Boot{Attempt: a, Diagnosis: a.Diagnosis(now), Cause: a.Cause(now)}
+}
+
 // listBoots returns the last boots of a machine, the latest first.
 func (a *API) listBoots(r *http.Request) (any, error) {
 	m, err := a.inv.MachineBySystemID(r.Context(), r.PathValue("id"))
@@ -58,7 +65,7 @@ func (a *API) listBoots(r *http.Request) (any, error) {
 	all, err := a.boots.Of(r.Context(), macs...)
 	out := []Boot{}
 	for _, attempt := range all {
-		out = append(out, Boot{Attempt: attempt, Diagnosis: attempt.Diagnosis(time.Now())})
+		out = append(out, bootOf(attempt))
 	}
 	if err == nil {
 		err = a.addConsole(r, m.ID, out)

@@ -279,7 +279,7 @@ func (a *API) sendBoots(r *http.Request, s *sender) error {
 		}
 		s.at.boot = next
 		for _, attempt := range page {
-			what := StreamBoot{Boot: Boot{Attempt: attempt, Diagnosis: attempt.Diagnosis(time.Now())}}
+			what := StreamBoot{Boot: bootOf(attempt)}
 			if m, err := a.nodes.MachineByMAC(r.Context(), attempt.MAC); err == nil { // otherwise it is unknown, or the address of a device
 				what.Node, what.Hostname = m.SystemID, m.Hostname
 			}

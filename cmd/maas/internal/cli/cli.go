@@ -54,6 +54,7 @@ type commands struct {
 	Backup    backupCmd    `cmd:"" help:"Write all data of the site to a file. The daemon may run or not."`
 	Restore   restoreCmd   `cmd:"" help:"Replace all data of the site with a backup. The daemon may run or not."`
 	Rekey     rekeyCmd     `cmd:"" help:"Seal the secrets of the site with a new key while no region runs, even if the old key is lost."`
+	Docs      docsCmd      `cmd:"" help:"Show a guide, list the guides, or search them."`
 	Version   versionCmd   `cmd:"" help:"Show the version."`
 
 	ShowVersion kong.VersionFlag `name:"version" env:"-" help:"Show the version."`
@@ -95,14 +96,18 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// Parse reports whether args are a command line of maas. Nothing runs. The page of a site names the
-// commands that do what it does, and its tests parse them.
-func Parse(args []string) error {
+// Parser returns a function that reports whether args are a command line of maas. Nothing runs. The
+// page of a site and the guides name commands, and their tests parse them. The function is not safe
+// for concurrent use.
+func Parser() (parse func(args []string) error, err error) {
 	parser, err := newParser(kong.Exit(func(int) {}), kong.Writers(io.Discard, io.Discard))
-	if err == nil {
-		_, err = parser.Parse(args)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	return func(args []string) error {
+		_, err := parser.Parse(args)
+		return err
+	}, nil
 }
 
 // newParser builds the parser of all commands. Options of kong may be added, as tests do.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/gomaas/maas/cmd/maas/guide"
 	"github.com/gomaas/maas/cmd/maas/internal/config"
 	"github.com/gomaas/maas/cmd/maas/internal/doctor"
 	"github.com/gomaas/maas/pxe"
@@ -66,7 +67,7 @@ func writeFindings(w io.Writer, findings []doctor.Finding) {
 		mark := findingMarks[f.Severity]
 		fmt.Fprintf(w, "%s  %-12s  %s\n", painted(w, mark[1], fmt.Sprintf("%-7s", mark[0])), f.Check, printable(f.Text))
 		if f.Cure != "" {
-			fmt.Fprintf(w, "%23s  -> %s\n", "", f.Cure)
+			fmt.Fprintf(w, "%23s  -> %s (maas docs %s)\n", "", f.Cure, guide.OfCheck(f.Check))
 		}
 	}
 }

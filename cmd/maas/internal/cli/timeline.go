@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/gomaas/maas/cmd/maas/guide"
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
@@ -104,6 +105,9 @@ func (c timelineCmd) show(w io.Writer, name string, boots []maasapi.Boot) error 
 		}
 		if _, err := fmt.Fprintf(w, "  => %s\n", printable(b.Diagnosis)); err != nil {
 			return err
+		}
+		if b.Cause != "" {
+			fmt.Fprintf(w, "     see: maas docs %s\n", guide.OfBoot(b.Cause))
 		}
 	}
 	return nil
