@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/gomaas/maas/cmd/maas/console"
@@ -26,21 +25,14 @@ var (
 	codeText  = regexp.MustCompile(`<dt>(Command|API)</dt><dd><code>([^<]*)</code>`)
 )
 
-// parser is made once, since it takes long.
-var parser = sync.OnceValues(cli.Parser)
-
 // parses reports a line that the command's parser does not take.
 func parses(t *testing.T, where, line string) {
 	t.Helper()
-	parse, err := parser()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, one := range strings.Split(line, " && ") {
 		words := strings.Fields(strings.ReplaceAll(one, "'", ""))
 		if len(words) < 2 || words[0] != "maas" {
 			t.Errorf("%s: %q is no command", where, one)
-		} else if err := parse(words[1:]); err != nil {
+		} else if err := cli.Parse(words[1:]); err != nil {
 			t.Errorf("%s: %q: %v", where, one, err)
 		}
 	}
