@@ -80,7 +80,7 @@ func Verify(ctx context.Context, got siteimport.Result, o Options) (Report, erro
 		return Report{}, err
 	}
 	if len(s.subnets6) > 0 {
-		if all, old, err = s.askOld6(ctx, got.Kind, o, most, all, old, &report); err != nil {
+		if all, old, err = s.askOld6(ctx, got, o, most, all, old, &report); err != nil {
 			return Report{}, err
 		}
 	}
@@ -118,9 +118,9 @@ func (s *site) askOld(ctx context.Context, kind string, o Options, all []Questio
 
 // askOld6 asks the other server the questions of IPv6, of which there is no model, and returns the
 // questions and answers of both families.
-func (s *site) askOld6(ctx context.Context, kind string, o Options, most int, all []Question, old []Answer, report *Report) ([]Question, []Answer, error) {
-	six := s.questions6(most)
-	program, answers, err := askReal6(ctx, kind, s, o, six)
+func (s *site) askOld6(ctx context.Context, got siteimport.Result, o Options, most int, all []Question, old []Answer, report *Report) ([]Question, []Answer, error) {
+	six := s.questions6(got.Leases, o.Now, most)
+	program, answers, err := askReal6(ctx, got.Kind, s, o, six)
 	var not errNotRun
 	switch {
 	case err == nil:
@@ -194,7 +194,7 @@ func (s *site) compare(q Question, old, mine Answer, decided bool) (out []Differ
 	if !decided {
 		// A renewal soon after another one gets what is left of the lease (dhcp-cache-threshold of
 		// dhcpd, cache-threshold of Kea).
-		if !q.have.IsValid() {
+		if !q.renews() {
 			add("lease time", seconds(old.Lease), seconds(mine.Lease))
 		}
 		add("boot file", old.File, mine.File)

@@ -58,9 +58,7 @@ func newOurs(ctx context.Context, s *site, leases []siteimport.Lease) (o *ours, 
 	kept := &dhcpsrv.MemStore{}
 	batch := make([]dhcpsrv.Lease, 0, len(leases))
 	for _, l := range leases {
-		if l.Addr.Is4() {
-			batch = append(batch, l.DHCP())
-		}
+		batch = append(batch, l.DHCP())
 	}
 	if err := kept.Commit(ctx, batch); err != nil {
 		return nil, err
@@ -83,8 +81,8 @@ func (o *ours) ask(ctx context.Context, all []Question) ([]Answer, error) {
 			if q.after > 0 {
 				first = out[q.after-1]
 			}
-			if q.after > 0 && first.Type != advertise {
-				continue // nothing was offered that could be requested
+			if q.after > 0 && !q.follows(first) {
+				continue // nothing was given that could be asked for
 			}
 			from := netip.AddrPortFrom(q.Relay, 547)
 			if reply, ok := o.server.Handle6(ctx, dhcpsrv.Packet{Data: q.packet6(uint32(i+1), first), Src: from}); ok {

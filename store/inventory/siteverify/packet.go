@@ -47,10 +47,12 @@ type Question struct {
 	mac   net.HardwareAddr
 	kind  byte
 	want  netip.Addr // option 50
-	have  netip.Addr // ciaddr
+	have  netip.Addr // ciaddr, or the address that is rebound
 	extra map[byte][]byte
-	six   bool // of IPv6
-	after int  // one more than the index of the question whose answer a request follows; 0 = none
+	six   bool   // of IPv6
+	after int    // one more than the index of the question whose answer it follows; 0 = none
+	duid  []byte // of IPv6; nil = it is made of mac
+	iaid  uint32 // of IPv6
 }
 
 // asked are the options that questions request, since servers may leave out the others: all that
@@ -150,4 +152,18 @@ func (a Answer) typeName(six bool) string {
 		return "NAK"
 	}
 	return fmt.Sprintf("type %d", a.Type)
+}
+
+// follows reports whether the answer before it lets a client ask the question: an address must be
+// offered before it is requested, and given before it is renewed.
+func (q Question) follows(first Answer) bool {
+	if q.kind == request6 {
+		return first.Type == advertise
+	}
+	return first.Type == reply6 && first.Addr.IsValid()
+}
+
+// renews reports whether the client has the address already.
+func (q Question) renews() bool {
+	return q.have.IsValid() || q.six && (q.kind == renew || q.kind == rebind)
 }

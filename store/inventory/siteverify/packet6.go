@@ -12,6 +12,8 @@ const (
 	solicit      = 1
 	advertise    = 2
 	request6     = 3
+	renew        = 5
+	rebind       = 6
 	reply6       = 7
 	inform       = 11
 	relayForward = 12
@@ -39,17 +41,26 @@ const (
 var asked6 = []byte{0, 23, 0, 24, 0, 31, 0, 32, 0, 56, 0, opt6BootURL, 0, 60}
 
 // packet6 writes the question as a relay does whose link address is of the subnet (RFC 8415 section
-// 9). A request names the server and the address of its first answer.
+// 9). What follows an answer names its address, and a request and a renewal its server, too:
+// rebinding asks any server.
 func (q Question) packet6(xid uint32, first Answer) []byte {
 	b := []byte{q.kind, byte(xid >> 16), byte(xid >> 8), byte(xid)}
-	b = option6(b, opt6Client, append([]byte{0, 3, 0, 1}, q.mac...)) // DUID-LL of Ethernet
-	if q.kind == request6 {
+	duid := q.duid
+	if duid == nil {
+		duid = append([]byte{0, 3, 0, 1}, q.mac...) // DUID-LL of Ethernet
+	}
+	b = option6(b, opt6Client, duid)
+	if q.kind == request6 || q.kind == renew {
 		b = option6(b, opt6Server, first.Options[opt6Server])
 	}
 	if q.kind != inform {
-		ia := []byte{0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0} // IAID and times
-		if q.kind == request6 && first.Addr.IsValid() {
-			ia = option6(ia, opt6Addr, append(first.Addr.AsSlice(), make([]byte, 8)...))
+		ia := append(binary.BigEndian.AppendUint32(nil, q.iaid), make([]byte, 8)...) // IAID and times
+		addr := first.Addr
+		if q.have.IsValid() {
+			addr = q.have
+		}
+		if addr.IsValid() {
+			ia = option6(ia, opt6Addr, append(addr.AsSlice(), make([]byte, 8)...))
 		}
 		b = option6(b, opt6IA, ia)
 	}
@@ -57,8 +68,9 @@ func (q Question) packet6(xid uint32, first Answer) []byte {
 	for _, code := range slices.Sorted(maps.Keys(q.extra)) {
 		b = option6(b, code, q.extra[code])
 	}
-	peer := netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 13: q.mac[3], 14: q.mac[4], 15: q.mac[5]})
-	relayed := append(append([]byte{relayForward, 0}, q.Relay.AsSlice()...), peer.AsSlice()...)
+	peer := [16]byte{0: 0xfe, 1: 0x80, 15: 1}
+	copy(peer[10:], q.mac)
+	relayed := append(append([]byte{relayForward, 0}, q.Relay.AsSlice()...), peer[:]...)
 	return option6(relayed, opt6Relayed, b)
 }
 

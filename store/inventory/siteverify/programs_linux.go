@@ -22,17 +22,27 @@ var programs6 = map[string]prepare{"dhcpd": prepareDhcpd6, "kea": prepareKea6}
 // prepare returns how a server is run.
 type prepare func(dir string, files []string) (running, error)
 
-// split tells lease files from configurations by their name, as all servers have them.
-func split(files []string) (confs []string, leases string) {
+// split tells lease files from configurations by their name, as all servers have them, and returns
+// the one of a family.
+func split(files []string, six bool) (confs []string, leases string, err error) {
 	for _, f := range files {
-		if strings.Contains(strings.ToLower(filepath.Base(f)), "lease") {
-			leases = f
-		} else {
+		if !strings.Contains(strings.ToLower(filepath.Base(f)), "lease") {
 			confs = append(confs, f)
+			continue
+		}
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			return nil, "", err
+		}
+		if leases6.Match(raw) == six {
+			leases = f
 		}
 	}
-	return confs, leases
+	return confs, leases, nil
 }
+
+// leases6 matches what lease files of IPv6 alone have: columns of Kea, and entries of dhcpd.
+var leases6 = regexp.MustCompile(`(?m)^(address,duid,|ia-(na|ta|pd) )`)
 
 // copied copies a lease file: the server rewrites its own.
 func copied(from, to string) error {
@@ -117,7 +127,10 @@ var subnet6 = regexp.MustCompile(`(?mi)^[^#"]*\bsubnet6\s`)
 // dhcpdOf prepares dhcpd for a family, of which a configuration is. The network of the cable must
 // be declared, or dhcpd does not listen on it.
 func dhcpdOf(dir string, files []string, six bool, wrapper string) (running, error) {
-	confs, leases := split(files)
+	confs, leases, err := split(files, six)
+	if err != nil {
+		return running{}, err
+	}
 	var text strings.Builder
 	text.WriteString(wrapper)
 	found := false
@@ -137,7 +150,7 @@ func dhcpdOf(dir string, files []string, six bool, wrapper string) (running, err
 	conf, lf := filepath.Join(dir, "dhcpd.conf"), filepath.Join(dir, "dhcpd.leases")
 	family := "-4"
 	if six {
-		family, leases = "-6", "" // clients of IPv6 are asked without a lease
+		family = "-6"
 	}
 	if err := errors.Join(os.WriteFile(conf, []byte(text.String()), 0o600), copied(leases, lf)); err != nil {
 		return running{}, err
@@ -155,7 +168,10 @@ func prepareKea6(dir string, files []string) (running, error) { return keaOf(dir
 
 // keaOf prepares the server of a family, of which a configuration is.
 func keaOf(dir string, files []string, family string) (running, error) {
-	confs, leases := split(files)
+	confs, leases, err := split(files, family == "6")
+	if err != nil {
+		return running{}, err
+	}
 	name := "Dhcp" + family
 	var whole map[string]any
 	for _, c := range confs {
@@ -197,7 +213,7 @@ func keaOf(dir string, files []string, family string) (running, error) {
 	if err := os.WriteFile(conf, text, 0o600); err != nil {
 		return running{}, err
 	}
-	if leases != "" && family == "4" {
+	if leases != "" {
 		if err := copied(leases, lf); err != nil {
 			return running{}, err
 		}
@@ -289,7 +305,10 @@ var dnsmasqOutside = []string{"interface", "except-interface", "no-dhcp-interfac
 	"enable-dbus", "enable-ubus", "conntrack", "dhcp-relay", "auth-server", "server", "no-resolv", "no-hosts", "rev-server", "trust-anchor", "bridge-interface", "shared-network"}
 
 func prepareDnsmasq(dir string, files []string) (running, error) {
-	confs, leases := split(files)
+	confs, leases, err := split(files, false)
+	if err != nil {
+		return running{}, err
+	}
 	var out strings.Builder
 	for _, c := range confs {
 		if err := dnsmasqLines(&out, c, 0); err != nil {

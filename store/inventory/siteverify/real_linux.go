@@ -224,8 +224,8 @@ func (l *lab) ask(ctx context.Context, all []Question) ([]Answer, error) {
 	return x.run(ctx, func(Question) bool { return true })
 }
 
-// ask6 is ask for IPv6: requests follow when all
-// answers to what they refer to have arrived.
+// ask6 is ask for IPv6: requests follow when all answers to what they refer to have arrived, then
+// renewals, and what rebinds last.
 func (l *lab) ask6(ctx context.Context, all []Question) ([]Answer, error) {
 	conn, err := l.listen("udp6", 547)
 	if err != nil {
@@ -240,9 +240,10 @@ func (l *lab) ask6(ctx context.Context, all []Question) ([]Answer, error) {
 		_, err := conn.WriteToUDPAddrPort(all[i].packet6(uint32(i+1), first), netip.AddrPortFrom(serverAddr6, 547))
 		return err
 	}
-	return x.run(ctx, func(q Question) bool { return q.after == 0 }, func(q Question) bool {
-		return q.after > 0 && x.out[q.after-1].Type == advertise
-	})
+	following := func(kind byte) func(Question) bool {
+		return func(q Question) bool { return q.after > 0 && q.kind == kind && q.follows(x.out[q.after-1]) }
+	}
+	return x.run(ctx, func(q Question) bool { return q.after == 0 }, following(request6), following(renew), following(rebind))
 }
 
 // exchange asks questions over a socket.

@@ -74,6 +74,25 @@ const kea6Conf = `{ "Dhcp6": {
     "reservations": [ { "hw-address": "02:00:5e:00:00:0a", "ip-addresses": [ "2001:db8:1::20" ] } ] } ] } }
 `
 
+// Leases of IPv6: a client with a DUID of its link address and time, and IAID 7, as dhcpd's host
+// order of bytes has it.
+const dhcpd6Leases = `authoring-byte-order little-endian;
+
+ia-na "\007\000\000\000\000\001\000\001\060\000\000\000\002\000\136\000\001\040" {
+  cltt 1 2026/11/30 08:00:00;
+  iaaddr 2001:db8:1::1020 {
+    binding state active;
+    preferred-life 600;
+    max-life 600;
+    ends 4 2099/12/31 20:00:00;
+  }
+}
+`
+
+const kea6Leases = `address,duid,valid_lifetime,expire,subnet_id,pref_lifetime,lease_type,iaid,prefix_len,fqdn_fwd,fqdn_rev,hostname,hwaddr,state,user_context,hwtype,hwaddr_source,pool_id
+2001:db8:1::1030,00:01:00:01:30:00:00:00:02:00:5e:00:01:30,600,4070908800,1,600,0,7,128,0,0,,02:00:5e:00:01:30,0,,1,0,0
+`
+
 // own are the parts that the site adds by itself: what machines boot, and names to search.
 var own = []string{"boot file", "option 60", "option 119", "option 175", "option6 16"}
 
@@ -81,7 +100,7 @@ func verify(t *testing.T, o siteverify.Options, files map[string]string) sitever
 	t.Helper()
 	dir := t.TempDir()
 	var names []string
-	for _, name := range []string{"dhcpd.conf", "dhcpd6.conf", "kea-dhcp4.conf", "kea-dhcp6.conf", "dnsmasq.conf", "dhcpd.leases", "kea-leases4.csv"} {
+	for _, name := range []string{"dhcpd.conf", "dhcpd6.conf", "kea-dhcp4.conf", "kea-dhcp6.conf", "dnsmasq.conf", "dhcpd.leases", "dhcpd6.leases", "kea-leases4.csv", "kea-leases6.csv"} {
 		if text, ok := files[name]; ok {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 				t.Fatal(err)
@@ -138,10 +157,10 @@ func TestRealServersAnswerAlike6(t *testing.T) {
 		files   map[string]string
 		least   int // packets
 	}{
-		{"dhcpd", map[string]string{"dhcpd6.conf": dhcpd6Conf}, 20},
-		{"kea-dhcp6", map[string]string{"kea-dhcp6.conf": kea6Conf}, 10},
-		{"dhcpd", map[string]string{"dhcpd.conf": dhcpdConf, "dhcpd6.conf": dhcpd6Conf}, 40},
-		{"kea-dhcp4", map[string]string{"kea-dhcp4.conf": keaConf, "kea-dhcp6.conf": kea6Conf, "kea-leases4.csv": keaLeases}, 20},
+		{"dhcpd", map[string]string{"dhcpd6.conf": dhcpd6Conf, "dhcpd6.leases": dhcpd6Leases}, 29},
+		{"kea-dhcp6", map[string]string{"kea-dhcp6.conf": kea6Conf, "kea-leases6.csv": kea6Leases}, 15},
+		{"dhcpd", map[string]string{"dhcpd.conf": dhcpdConf, "dhcpd6.conf": dhcpd6Conf, "dhcpd.leases": dhcpdLeases, "dhcpd6.leases": dhcpd6Leases}, 50},
+		{"kea-dhcp4", map[string]string{"kea-dhcp4.conf": keaConf, "kea-dhcp6.conf": kea6Conf, "kea-leases4.csv": keaLeases, "kea-leases6.csv": kea6Leases}, 25},
 	} {
 		r := verify(t, siteverify.Options{Against: "real", Accept: own}, c.files)
 		if r.Against != c.program || r.Questions < c.least || r.Without6 != "" {
