@@ -24,7 +24,9 @@ func (p *page) bootFiles(is4 bool) (out []bootFile) {
 	seen := map[bool][]uint16{}
 	for _, m := range firmware.Methods() {
 		b := bootFile{http: m.Proto == firmware.HTTP, file: m.Loader}
-		if m.Loader == "" || m.VendorClass == "" || m.IPv4Only && !is4 {
+		// Other servers select by architecture alone, and U-Boot has the number of all UEFI firmware:
+		// it is handed what these start.
+		if m.Loader == "" || m.VendorClass == "" || m.IPv4Only && !is4 || m.UBoot {
 			continue
 		}
 		for _, a := range m.Arch {
