@@ -19,7 +19,7 @@ type dnsmasq struct {
 	src      *source
 	stack    []string
 	options  []dnsmasqOption
-	ranges   map[string][]*scope      // subnets of ranges that set a tag
+	ranges   []dnsmasqRange
 	hosts    map[string][]*scope      // hosts that set a tag
 	classes  map[string]*classDecl    // tags that what a client sends sets
 	matches  map[string][]condition   // conditions of these
@@ -35,6 +35,13 @@ type dnsmasq struct {
 }
 
 type dnsmasqIgnore struct{ item int }
+
+// dnsmasqRange is a range with the tags that it sets.
+type dnsmasqRange struct {
+	sets   []string
+	subnet *subnetDecl
+	pool   *scope // nil = it has no addresses of its own
+}
 
 // dnsmasqPool is a range for clients with a tag.
 type dnsmasqPool struct {
@@ -64,7 +71,7 @@ var (
 
 func readDnsmasq(b *builder, src *source, files []string) error {
 	d := &dnsmasq{
-		builder: b, src: src, ranges: map[string][]*scope{}, hosts: map[string][]*scope{}, classes: map[string]*classDecl{},
+		builder: b, src: src, hosts: map[string][]*scope{}, classes: map[string]*classDecl{},
 		matches: map[string][]condition{}, ignored: map[string]dnsmasqIgnore{},
 	}
 	for _, name := range files {

@@ -73,10 +73,8 @@ func (d *dnsmasq) rangeOf(x directive) {
 		}
 		sub = at.subnet
 	}
-	for _, set := range sets {
-		d.ranges[set] = append(d.ranges[set], sub.at)
-	}
-	d.poolOf(x, sub, addrs, tags, modes, guessed)
+	pool := d.poolOf(x, sub, addrs, tags, modes, guessed)
+	d.ranges = append(d.ranges, dnsmasqRange{sets, sub, pool})
 	d.leaseTime(x, sub, lease)
 }
 
@@ -113,8 +111,8 @@ func rangeBits(addrs []netip.Addr, mode bool) (bits int, guessed bool) {
 	return 24, true
 }
 
-// poolOf adds the range of a line to its subnet.
-func (d *dnsmasq) poolOf(x directive, sub *subnetDecl, addrs []netip.Addr, tags, modes []string, guessed bool) {
+// poolOf adds the range of a line to its subnet; nil = the line has none.
+func (d *dnsmasq) poolOf(x directive, sub *subnetDecl, addrs []netip.Addr, tags, modes []string, guessed bool) *scope {
 	what := "subnet " + sub.prefix.String()
 	outcome := Taken
 	if guessed {
@@ -125,20 +123,20 @@ func (d *dnsmasq) poolOf(x directive, sub *subnetDecl, addrs []netip.Addr, tags,
 		switch mode {
 		case "static":
 			d.put(x.place, outcome, "%s without a range: known hosts alone have addresses", what)
-			return
+			return nil
 		case "proxy":
 			d.put(x.place, Changed, "%s; set dhcp_mode of its VLAN to proxy", what)
-			return
+			return nil
 		case "ra-only", "ra-stateless", "ra-names", "slaac":
 			if len(addrs) < 2 {
 				d.put(x.place, outcome, "%s without a range: hosts choose their addresses by router advertisements", what)
-				return
+				return nil
 			}
 		}
 	}
 	if len(addrs) < 2 {
 		d.put(x.place, LeftOut, "the range has no end; correct it")
-		return
+		return nil
 	}
 	d.put(x.place, outcome, "%s", what)
 	at := &scope{parent: sub.at, kind: "pool", subnet: sub}
@@ -151,6 +149,7 @@ func (d *dnsmasq) poolOf(x directive, sub *subnetDecl, addrs []netip.Addr, tags,
 		at.closed = "tag:" + strings.Join(tags, ",tag:")
 	}
 	d.addRange(x.part(addrs[0].String()+"-"+addrs[1].String()), netipx.IPRangeFrom(addrs[0], addrs[1]), at)
+	return at
 }
 
 // maskBits returns the length of a network mask.

@@ -185,13 +185,42 @@ func (d *dnsmasq) place(o dnsmasqOption) {
 		return
 	}
 	tag := tags[0]
-	scopes := slices.Concat(d.ranges[tag], d.hosts[tag])
+	scopes := slices.Concat(d.setBy(tag), d.hosts[tag])
 	if c := d.classes[tag]; c != nil {
 		scopes = append(scopes, c.at)
+	}
+	if len(scopes) == 0 && d.sets(tag) {
+		d.put(o.p, LeftOut, "a range without addresses sets its tag beside other ranges of its subnet; options hold for all clients of a subnet")
 	}
 	for _, at := range scopes {
 		if !slices.ContainsFunc(at.options, func(have option) bool { return have.item == o.p.item-1 }) {
 			d.addOption(o.p, at, o.option, "")
 		}
 	}
+}
+
+// sets reports whether a range sets a tag.
+func (d *dnsmasq) sets(tag string) bool {
+	return slices.ContainsFunc(d.ranges, func(r dnsmasqRange) bool { return slices.Contains(r.sets, tag) })
+}
+
+// setBy returns what has the options of a tag that ranges set: a subnet whose ranges all set it, or
+// else the ranges alone. A range without addresses has no clients but those of its subnet.
+func (d *dnsmasq) setBy(tag string) (out []*scope) {
+	others := map[*subnetDecl]bool{}
+	for _, r := range d.ranges {
+		if !slices.Contains(r.sets, tag) {
+			others[r.subnet] = true
+		}
+	}
+	for _, r := range d.ranges {
+		at := r.subnet.at
+		if others[r.subnet] {
+			at = r.pool
+		}
+		if at != nil && slices.Contains(r.sets, tag) && !slices.Contains(out, at) {
+			out = append(out, at)
+		}
+	}
+	return out
 }
