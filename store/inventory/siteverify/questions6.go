@@ -35,7 +35,7 @@ func (s *site) questions6(leases []siteimport.Lease, now time.Time, most int) (o
 			known = append(known, Question{Name: "known host " + r.MAC + " of IPv6", Known: true, Relay: s.relays[p], mac: mac})
 		}
 	}
-	for i := 0; i < len(known); i += stride(len(known), max(1, most/8)) {
+	for i := 0; i < len(known); i += stride(len(known), max(1, most/5)) {
 		ask(known[i])
 	}
 	out = append(out, s.rebinds(leases, now, max(1, most/4))...)
