@@ -6,10 +6,10 @@
 //
 // Questions of IPv4 are packets of known hosts by MAC address and client identifier, of firmware of
 // each architecture, of clients of each class, of unknown clients, and renewals of leases.
-// Questions of IPv6, of dhcpd and Kea alone, are SOLICIT, REQUEST, RENEW and REBIND of known hosts
-// and unknown clients, REBIND of leases, SOLICIT of firmware, and INFORMATION-REQUEST. All are
-// relayed, each by a relay of its subnet: servers answer relays by unicast, so that one cable serves
-// for all networks of a site.
+// Questions of IPv6, of dhcpd and Kea alone, are SOLICIT, REQUEST, RENEW and REBIND of known
+// hosts and unknown clients, REBIND of leases, SOLICIT of firmware, and INFORMATION-REQUEST.
+// All are relayed, each by a relay of its subnet: servers answer relays by unicast, so that one
+// cable serves for all networks of a site.
 //
 // # The old server
 //

@@ -69,8 +69,8 @@ func (s *site) questions6(leases []siteimport.Lease, now time.Time, most int) (o
 	return out
 }
 
-// rebinds asks for leases that last as renewals does. Rebinding names no server, so that both answer
-// one packet.
+// rebinds asks for leases that last as renewals does. Rebinding names no server, so that both
+// answer one packet.
 func (s *site) rebinds(leases []siteimport.Lease, now time.Time, most int) (out []Question) {
 	var lasting []siteimport.Lease
 	for _, l := range leases {
