@@ -113,7 +113,7 @@ func links(t *testing.T, base string) []string {
 	}
 	return []string{
 		"/", "/boots", "/machines", machine[1], "/machines/new?type=ipmi", "/networks", "/networks/subnets/1", "/addresses/172.30.0.1", "/addresses/172.30.0.77", "/leases",
-		"/leases/history", "/devices", "/names", "/racks", "/racks/rack", "/images", "/doctor", "/events", "/audit", "/nothing",
+		"/leases/history", "/devices", "/names", "/racks", "/racks/rack", "/images", "/doctor", "/events", "/audit", "/docs", "/docs?q=vlan", "/docs/troubleshooting", "/docs/nothing", "/nothing",
 	}
 }
 
@@ -133,6 +133,37 @@ func TestPagesAreAccessible(t *testing.T) {
 			t.Errorf("%s: %q is not in the text:\n%s", path, title, out)
 		}
 	}
+}
+
+// The answers to forms are, too: a refused token, a question, a result, a refusal, and two versions.
+func TestAnswersAreAccessible(t *testing.T) {
+	base := try(t)
+	ctx := browse(t)
+	ok(t, chromedp.Run(ctx)) // the browser must not be of a step
+	machine := links(t, base)[3]
+	send := func(form, change string) chromedp.Action { // without what the browser itself would refuse
+		return chromedp.Evaluate(`{const f = document.querySelector('form[action="`+form+`"]'); `+change+`; f.noValidate = true; setTimeout(() => f.submit())}; 0`, nil)
+	}
+	for _, x := range []struct{ name, path, form, change, shows string }{
+		{"refused token", "/racks", "/racks/tokens", "", ".problem"},
+		{"question", "/machines", "/machines/bulk", `document.querySelector("input[name=id]").checked = true; document.querySelector("select[name=action]").value = "lock"`, `input[name=sure]`},
+		{"refusal", machine, "/do/machine-update", `f.hostname.value = "not a name!"`, ".problem"},
+		{"two versions", machine, "/do/machine-update", `f.version.value = "0"; f.description.value = "mine"`, "table"},
+	} {
+		step, end := context.WithTimeout(ctx, patience/4)
+		err := chromedp.Run(step, chromedp.Navigate(base+x.path), chromedp.WaitReady("main"), send(x.form, x.change), chromedp.WaitReady(x.shows))
+		end()
+		if err != nil {
+			var text string
+			_ = chromedp.Run(ctx, chromedp.Text("main", &text))
+			t.Fatalf("%s: %v: the page has %q", x.name, err, text)
+		}
+		accessible(t, ctx, x.name)
+	}
+	ok(t, chromedp.Run(ctx, chromedp.Navigate(base+"/machines"), chromedp.WaitReady("main"),
+		send("/machines/bulk", `document.querySelector("input[name=id]").checked = true; document.querySelector("select[name=action]").value = "lock"`),
+		chromedp.WaitReady(`input[name=sure]`), send("/machines/bulk", ""), chromedp.WaitVisible(`//b[contains(., "1 machine")]`, chromedp.BySearch)))
+	accessible(t, ctx, "result")
 }
 
 var update = flag.Bool("update", false, "take the screenshots of README again")
