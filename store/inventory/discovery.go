@@ -118,7 +118,7 @@ type known struct {
 func knownThings(ctx context.Context, tx *store.Tx, view DiscoveryView) (k known, err error) {
 	k = known{map[string]bool{}, map[netip.Addr]bool{}}
 	if view == UnknownMAC || view == UnknownMACAndAddr {
-		err = tx.Query(ctx, "SELECT mac FROM interface WHERE node_id IS NOT NULL", nil, func(scan func(...any) error) error {
+		err = tx.Query(ctx, "SELECT mac FROM interface WHERE node_id IS NOT NULL AND mac IN (SELECT mac FROM observation)", nil, func(scan func(...any) error) error {
 			var mac string
 			err := scan(&mac)
 			k.macs[mac] = true
@@ -138,7 +138,7 @@ func knownThings(ctx context.Context, tx *store.Tx, view DiscoveryView) (k known
 		}
 	}
 	if view == UnknownAddr || view == UnknownMACAndAddr {
-		err = tx.Query(ctx, "SELECT ip FROM allocation WHERE ip IS NOT NULL", nil, func(scan func(...any) error) error {
+		err = tx.Query(ctx, "SELECT ip FROM allocation WHERE ip IN (SELECT ip FROM observation)", nil, func(scan func(...any) error) error {
 			var a netip.Addr
 			err := scan(asText{&a})
 			k.addrs[a] = true
