@@ -85,6 +85,10 @@ type Config struct {
 	Peers   PeerLog
 	Leases  LeaseLog
 
+	// Host looks at the host of the region, as `maas doctor` does there. It may take seconds, and is
+	// called at most once in half a minute. If nil, the page has no such checks.
+	Host func(ctx context.Context) []HostFinding
+
 	// Vendor returns the maker of a network card. If nil, makers are not shown.
 	Vendor func(mac []byte) string
 	// Kinds are the power types that forms offer. May be nil.
@@ -112,6 +116,7 @@ type Console struct {
 	site  site
 	boots recent
 	live  liveTable
+	host  hostChecks
 	seed  []byte // of the tokens of forms, where there are no sessions
 	mux   http.Handler
 
@@ -212,6 +217,7 @@ func (c *Console) routes() []route {
 		{"GET /racks/{name}", c.rackPage, false},
 		{"GET /images", c.images, false},
 		{"GET /doctor", c.doctor, false},
+		{"GET /doctor/host", c.hostPage, false},
 		{"GET /docs", c.guideList, false},
 		{"GET /docs/{name}", c.guidePage, false},
 		{"GET /events", c.eventList, false},

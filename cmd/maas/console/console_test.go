@@ -72,6 +72,9 @@ func newSite(t testing.TB, change func(*console.Config)) *site {
 	s.users(t)
 	cfg := console.For(inv)
 	cfg.API, cfg.Kinds = api.Handler(), kinds
+	cfg.Host = func(context.Context) []console.HostFinding {
+		return []console.HostFinding{{Check: "ports", Level: "error", Text: "DNS: port 53/udp is taken by dnsmasq", Cure: "stop dnsmasq"}, {Check: "clock", Level: "fine", Text: "agrees"}}
+	}
 	if change != nil {
 		change(&cfg)
 	}
@@ -281,7 +284,7 @@ func pagesOf(s *site, t testing.TB) []string {
 	ok(t, err)
 	out := []string{
 		"/", "/boots", "/machines", "/machines/new", "/machines/new?type=manual", "/networks", "/networks/subnets/1", "/networks/subnets/1?type=dynamic&from=192.0.2.1&to=192.0.2.9",
-		"/addresses/192.0.2.7", "/leases", "/leases/history?q=192.0.2.7", "/devices", "/names", "/racks", "/racks/rack", "/images", "/doctor", "/events", "/audit",
+		"/addresses/192.0.2.7", "/leases", "/leases/history?q=192.0.2.7", "/devices", "/names", "/racks", "/racks/rack", "/images", "/doctor", "/doctor/host", "/events", "/audit",
 		"/docs", "/docs?q=subnet", "/docs/networks",
 	}
 	return append(out, "/machines/"+m[0].SystemID, "/machines/"+m[0].SystemID+"/power")

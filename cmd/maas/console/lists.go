@@ -371,14 +371,18 @@ func (c *Console) doctor(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var out []notice
+	var out struct {
+		Notices []notice
+		Host    bool // there are checks of the region's host
+	}
 	err = c.site.look(r.Context(), func(v view) error {
-		out = notices(v, f)
+		out.Notices = notices(v, f)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	out = out[:min(len(out), 8*pageRows)]
+	out.Notices = out.Notices[:min(len(out.Notices), 8*pageRows)]
+	out.Host = c.cfg.Host != nil && (frame{User: sessionOf(r).user}).Admin()
 	return c.show(w, r, "doctor", frame{Title: "Doctor", Here: "Doctor", Command: "maas doctor", Call: "events/?op=query&level=WARNING", Data: out})
 }

@@ -85,7 +85,7 @@ func (s *site) visit(b *browser, method, path string) int {
 func TestRolesOfRoutes(t *testing.T) {
 	s := newSite(t, nil)
 	m := s.machine(t, "web", "02:00:00:00:00:01")
-	const public, user, operator, host = "public", "user", "operator", "host" // host: on the region's host alone
+	const public, user, operator, admin, host = "public", "user", "operator", "admin", "host" // host: on the region's host alone
 	table := map[string]struct{ path, least string }{
 		"GET /static/{file}": {"/static/style.css", public}, "GET /login": {"/login", public}, "POST /login": {"/login", public},
 		"POST /logout": {"/logout", user}, "POST /logout/everywhere": {"/logout/everywhere", user},
@@ -95,11 +95,11 @@ func TestRolesOfRoutes(t *testing.T) {
 		"GET /{$}":            {"/", user}, "GET /boots": {"/boots", user}, "GET /boots/live": {"/boots/live", user}, "GET /networks": {"/networks", user},
 		"GET /networks/subnets/{id}": {"/networks/subnets/1", user}, "GET /addresses": {"/addresses?ip=192.0.2.7", user}, "GET /addresses/{ip}": {"/addresses/192.0.2.7", user},
 		"GET /leases": {"/leases", user}, "GET /leases/history": {"/leases/history", user}, "GET /devices": {"/devices", user}, "GET /names": {"/names", user},
-		"GET /racks": {"/racks", user}, "GET /racks/{name}": {"/racks/rack", user}, "GET /images": {"/images", user}, "GET /doctor": {"/doctor", user}, "GET /docs": {"/docs", user}, "GET /docs/{name}": {"/docs/networks", user},
+		"GET /racks": {"/racks", user}, "GET /racks/{name}": {"/racks/rack", user}, "GET /images": {"/images", user}, "GET /doctor": {"/doctor", user}, "GET /doctor/host": {"/doctor/host", admin}, "GET /docs": {"/docs", user}, "GET /docs/{name}": {"/docs/networks", user},
 		"GET /events": {"/events", user}, "GET /audit": {"/audit", user}, "GET /machines": {"/machines", user}, "GET /machines/new": {"/machines/new", user},
 		"GET /machines/{system}": {"/machines/" + m.SystemID, user}, "GET /machines/{system}/power": {"/machines/" + m.SystemID + "/power", user},
 	}
-	rank := map[string]int{public: 0, user: 1, operator: 2, host: 4}
+	rank := map[string]int{public: 0, user: 1, operator: 2, admin: 3, host: 4}
 	for _, x := range console.Routes() {
 		row, listed := table[x.Pattern]
 		if !listed {

@@ -12,7 +12,7 @@ func (r *Region) composePages(cfg Config) error {
 	r.base, r.openPage = strings.TrimSuffix(cfg.Base, "/"), cfg.OpenPage
 	pc := console.For(r.inv)
 	pc.Base, pc.Kinds, pc.Log = cfg.Base, cfg.Kinds, r.log.With("component", "page")
-	pc.API, pc.Vendor = r.api.Handler(), r.vendors.lookup
+	pc.API, pc.Vendor, pc.Host = r.api.Handler(), r.vendors.lookup, cfg.Host
 	page, err := console.New(pc)
 	if err != nil {
 		return err

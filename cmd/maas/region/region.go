@@ -50,6 +50,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	oteltrace "go.opentelemetry.io/otel/trace"
 
+	"github.com/gomaas/maas/cmd/maas/console"
 	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
 	"github.com/gomaas/maas/cmd/maas/internal/supervise"
@@ -101,6 +102,9 @@ type Config struct {
 	// OpenPage serves the page on Sockets.API without a log-in, to browsers that name this host by
 	// a loopback address: for demonstrations, on sockets that other hosts do not reach.
 	OpenPage bool
+	// Host looks at the host for the page, see console.Config.Host. If nil, the page has no such
+	// checks.
+	Host func(ctx context.Context) []console.HostFinding
 	// Files are the operator's own boot files, as directories by the name below which profiles name
 	// them; "." is the top. The region stores them and keeps them up to date, and racks get them
 	// from it. If empty, images are all boot files.

@@ -140,7 +140,7 @@ func (s *site) openRegion(ctx context.Context, base region.Config, sockets regio
 		return err
 	}
 	base.Dir, base.Name, base.Database, base.PlainHTTP = s.cfg.Data, s.cfg.Region.Name, s.cfg.Region.Database, s.cfg.Region.PlainHTTP
-	base.Kinds, base.Tracer, base.Log = kinds.All(), s.tracer, s.log
+	base.Kinds, base.Tracer, base.Log, base.Host = kinds.All(), s.tracer, s.log, s.lookAtHost
 	s.region, err = region.Open(ctx, base)
 	return err
 }
