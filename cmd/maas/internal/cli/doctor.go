@@ -17,12 +17,13 @@ import (
 // the question.
 type doctorCmd struct {
 	remote
-	Interface []string `help:"Interface to check (default: all that have an address)." placeholder:"IFACE"`
-	RackPort  int      `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
-	DNSPort   int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
-	Loaders   string   `help:"Directory of boot loaders (default: the directories of Debian's packages)." type:"path" placeholder:"DIR"`
-	Quick     bool     `help:"Skip the search for other DHCP servers, which takes some seconds."`
-	Quiet     bool     `short:"q" help:"Print problems only."`
+	Interface  []string `help:"Interface to check (default: all that have an address)." placeholder:"IFACE"`
+	RackPort   int      `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
+	DNSPort    int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
+	SyslogPort int      `help:"UDP port for what machines log while they boot (default 5247)." placeholder:"PORT"`
+	Loaders    string   `help:"Directory of boot loaders (default: the directories of Debian's packages)." type:"path" placeholder:"DIR"`
+	Quick      bool     `help:"Skip the search for other DHCP servers, which takes some seconds."`
+	Quiet      bool     `short:"q" help:"Print problems only."`
 }
 
 // findingMarks holds the word and the terminal color of each severity.
@@ -35,7 +36,7 @@ func (c doctorCmd) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	cfg := doctor.Config{
-		Data: cmp.Or(c.Data, config.DefaultData), Client: cl, Interfaces: c.Interface, HTTPPort: c.RackPort, DNSPort: c.DNSPort, Quick: c.Quick,
+		Data: cmp.Or(c.Data, config.DefaultData), Client: cl, Interfaces: c.Interface, HTTPPort: c.RackPort, DNSPort: c.DNSPort, SyslogPort: c.SyslogPort, Quick: c.Quick,
 	}
 	if c.Loaders != "" {
 		cfg.Loaders = pxe.Loaders(c.Loaders)

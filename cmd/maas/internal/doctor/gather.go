@@ -29,8 +29,8 @@ type Config struct {
 	// Interfaces that machines are served on; none = all that have an IPv4 address.
 	Interfaces []string
 	Loaders    fs.FS
-	// HTTPPort and DNSPort are the rack's; 0 means 5248 and 53.
-	HTTPPort, DNSPort int
+	// HTTPPort, DNSPort and SyslogPort are the rack's; 0 means 5248, 53 and 5247.
+	HTTPPort, DNSPort, SyslogPort int
 	// Quick leaves out what takes seconds: the search for other DHCP servers.
 	Quick bool
 }
@@ -49,6 +49,9 @@ func Gather(ctx context.Context, cfg Config) Facts {
 	}
 	if cfg.DNSPort == 0 {
 		cfg.DNSPort = 53
+	}
+	if cfg.SyslogPort == 0 {
+		cfg.SyslogPort = 5247
 	}
 	f := Facts{Data: lookAtData(cfg.Data), Links: lookAtLinks(cfg.Interfaces), Loaders: lookAtLoaders(cfg.Loaders)}
 	f.Daemon = answers(filepath.Join(cfg.Data, "maas.sock"))

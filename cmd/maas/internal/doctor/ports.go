@@ -21,6 +21,7 @@ func lookAtPorts(cfg Config, f Facts, remote bool) []Port {
 		ports = []Port{
 			{What: "DHCP", Net: "udp", Port: 67}, {What: "TFTP", Net: "udp", Port: 69}, {What: "DNS", Net: "udp", Port: cfg.DNSPort},
 			{What: "DNS", Net: "tcp", Port: cfg.DNSPort}, {What: "HTTP boot", Net: "tcp", Port: cfg.HTTPPort},
+			{What: "boot logs", Net: "udp", Port: cfg.SyslogPort},
 		}
 	}
 	if !remote {
