@@ -213,6 +213,13 @@ func (o *Outbox) Add(kind string, values ...any) error {
 	return nil
 }
 
+// hasRoom reports whether less than a quarter of the outbox is used.
+func (o *Outbox) hasRoom() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.pending) < o.cfg.Limit/4 && o.bytes < o.cfg.LimitBytes/4
+}
+
 // shed drops droppable facts above the limits, the oldest of the kind that takes most bytes first.
 func (o *Outbox) shed() {
 	// Somewhat more than necessary, so that not each fact that is added costs a walk.
