@@ -32,7 +32,7 @@ func parses(t *testing.T, where, line string) {
 		words := strings.Fields(strings.ReplaceAll(one, "'", ""))
 		if len(words) < 2 || words[0] != "maas" {
 			t.Errorf("%s: %q is no command", where, one)
-		} else if err := cli.Parse(words[1:]); err != nil {
+		} else if err := cli.Parse(words[1:])[0]; err != nil {
 			t.Errorf("%s: %q: %v", where, one, err)
 		}
 	}

@@ -94,6 +94,8 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	seen := map[string]bool{}
+	var where []string
+	var lines [][]string
 	for _, p := range guide.Pages() {
 		for _, line := range commands(p.Source) {
 			for one := range strings.SplitSeq(line, " && ") {
@@ -108,10 +110,15 @@ func TestCommands(t *testing.T) {
 					continue
 				}
 				seen[one] = true
-				if err := cli.Parse(words[1:]); err != nil && words[0] == "maas" {
-					t.Errorf("%s: %q: %v", p.Name, one, err)
+				if words[0] == "maas" {
+					where, lines = append(where, p.Name+": "+one), append(lines, words[1:])
 				}
 			}
+		}
+	}
+	for i, err := range cli.Parse(lines...) {
+		if err != nil {
+			t.Errorf("%s: %v", where[i], err)
 		}
 	}
 	if len(seen) < 100 {

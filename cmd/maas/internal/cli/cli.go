@@ -96,15 +96,28 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// Parse reports whether args are a command line of maas. Nothing runs. The page of a site and the
-// guides name commands, and their tests parse them. Each call makes a parser, which takes
-// milliseconds, since one that was used remembers flags that exclude others.
-func Parse(args []string) error {
-	parser, err := newParser(kong.Exit(func(int) {}), kong.Writers(io.Discard, io.Discard))
-	if err == nil {
-		_, err = parser.Parse(args)
+// Parse returns, for each command line, why it is none of maas; nil if it is one. Nothing runs. The
+// page of a site and the guides name commands, and their tests parse them. One parser reads all
+// lines, since it takes long to make, and a line that it refuses is read by another one: a parser
+// remembers flags that exclude others.
+func Parse(lines ...[]string) []error {
+	fresh := func() (*kong.Kong, error) {
+		return newParser(kong.Exit(func(int) {}), kong.Writers(io.Discard, io.Discard))
 	}
-	return err
+	errs := make([]error, len(lines))
+	shared, err := fresh()
+	for i, args := range lines {
+		if errs[i] = err; err != nil {
+			continue
+		}
+		if _, errs[i] = shared.Parse(args); errs[i] != nil {
+			var again *kong.Kong
+			if again, errs[i] = fresh(); errs[i] == nil {
+				_, errs[i] = again.Parse(args)
+			}
+		}
+	}
+	return errs
 }
 
 // newParser builds the parser of all commands. Options of kong may be added, as tests do.
